@@ -491,7 +491,11 @@ def _api(kind: Kind) -> Round:
     async def run(environment: Environment) -> Outcome:
         async with served(await environment.database(), environment.keys) as connector:
             findings = await tried(
-                connector, kind, environment.folder, f"--max-examples={_EXAMPLES_AN_OPERATION}"
+                connector,
+                kind,
+                environment.folder,
+                f"--max-examples={_EXAMPLES_AN_OPERATION}",
+                "--generation-database=none",
             )
         if findings:
             raise RuntimeError(findings)

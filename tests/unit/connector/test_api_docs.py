@@ -53,6 +53,20 @@ def test_every_post_by_which_a_caller_changes_something_takes_an_idempotency_key
             assert ("Idempotency-Key" in names) == (path not in without), path
 
 
+def test_the_idempotency_key_is_described_alike_wherever_it_is_taken():
+    """So its bounds need not be tried with each operation (tests/integration/connector/described/hooks.py)."""
+    forms = [
+        parameter
+        for operations in _described()["paths"].values()
+        for operation in operations.values()
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "Idempotency-Key"
+    ]
+
+    assert [form for form in forms if form != forms[0]] == []
+    assert forms[0]["schema"] == {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+
+
 def test_every_operation_has_a_name_of_its_own_that_says_what_it_does():
     names = [
         operation["operationId"]

@@ -68,6 +68,17 @@ class Caller:
     def is_nobody(self) -> bool:
         return self.session is None and self.api_key is None
 
+    def replaced_by(self, other: "Caller") -> dict[str, str]:
+        """What stands for this one in a request, with what stands for the other one; but for headers that all requests have."""
+        pairs: dict[str, str] = {}
+        if self.session is not None and other.session is not None:
+            pairs[self.session] = other.session
+        if self.api_key is not None and other.api_key is not None:
+            pairs[f"Bearer {self.api_key}"] = f"Bearer {other.api_key}"
+        for name, ids in self.ids.items():
+            pairs |= {str(mine): str(his) for mine, his in zip(ids, other.ids[name], strict=True)}
+        return pairs
+
 
 async def make_caller(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey, kind: Kind) -> Caller:
     """A new account with a caller of this kind. Needs the owner's rights."""

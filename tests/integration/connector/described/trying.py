@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import os
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -37,6 +38,10 @@ from tests.integration.connector.described.callers import Caller, Kind, make_cal
 
 CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
 HOOKS: Final = Path(__file__).with_name("hooks.py")
+# As the connector describes itself (tests/unit/connector/test_api_docs.py): to put it together anew takes a process two seconds.
+_DESCRIPTION: Final = Path(__file__).parents[4] / "docs" / "openapi.json"
+# Where Hypothesis keeps what it knows in the tests' own process, too.
+_HYPOTHESIS: Final = Path(__file__).parents[4] / ".hypothesis"
 # Neither is what is tested here, and all callers come from one address.
 _NO_LIMIT: Final = 1_000_000
 # What ends the caller himself is tried apart from the rest, each by a caller of its own: whoever has succeeded with it is nobody, or in
@@ -131,30 +136,40 @@ async def _nowhere(_name: str) -> Sequence[Address]:
 async def tried(
     connector: Connector, kind: Kind, folder: Path, *arguments: str, ends_himself: bool = True
 ) -> str:
-    """All operations with all checks, as this caller; without what ends the caller, which takes processes of their own, if he is not to
-    end himself. What schemathesis has found, or nothing."""
+    """All operations with all checks, as this caller; without what ends the caller, which takes a process and callers of their own, if he is
+    not to end himself. What schemathesis has found, or nothing."""
+    caller = await connector.caller(kind)
     ends = _ENDS.get(kind, ())
     found = await _run(
-        connector, kind, folder, *(f"--exclude-name={operation}" for operation in ends), *arguments
+        connector, caller, {}, folder, *(f"--exclude-name={operation}" for operation in ends), *arguments
     )
-    if ends_himself:
-        for operation in ends:
-            found += await _run(connector, kind, folder, f"--include-name={operation}", *arguments)
+    if ends_himself and ends:
+        others = {operation: await connector.caller(kind) for operation in ends}
+        included = [f"--include-name={operation}" for operation in ends]
+        found += await _run(connector, caller, others, folder, *included, *arguments)
     return found
 
 
-async def _run(connector: Connector, kind: Kind, folder: Path, *arguments: str) -> str:
-    (folder / "schemathesis.toml").write_text(_configuration(await connector.caller(kind)))
+async def _run(
+    connector: Connector, caller: Caller, others: Mapping[str, Caller], folder: Path, *arguments: str
+) -> str:
+    """As this caller, but the operations that `others` names as another one of his kind."""
+    (folder / "schemathesis.toml").write_text(_configuration(caller, others))
+    (folder / "others.json").write_text(
+        json.dumps({operation: caller.replaced_by(other) for operation, other in others.items()})
+    )
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "schemathesis.cli", "run", f"{connector.url}{API_PREFIX}/openapi.json", "--no-color", *arguments,
+        sys.executable, "-m", "schemathesis.cli", "run", str(_DESCRIPTION), "--url", connector.url, "--no-color", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder,
+        # What Hypothesis works out of Unicode is the same for all: it takes almost two seconds, in each new folder anew.
+        env={"PATH": os.defpath, "HYPOTHESIS_STORAGE_DIRECTORY": str(_HYPOTHESIS)},
     )  # fmt: skip
     said, _ = await process.communicate()
     return said.decode() if process.returncode else ""
 
 
-def _configuration(caller: Caller) -> str:
-    """The rules of all callers, and what is this one's own."""
+def _configuration(caller: Caller, others: Mapping[str, Caller]) -> str:
+    """The rules of all callers, and what is this one's own, or that of the others for their operations."""
     lines = [f'hooks = "{HOOKS}"', CONFIGURATION.read_text()]
     if caller.session is not None:
         lines += ["[auth.openapi.session]", f'api_key = "{caller.session}"']
@@ -169,4 +184,8 @@ def _configuration(caller: Caller) -> str:
         "[generation]",
         f"with-security-parameters = {json.dumps(caller.is_nobody)}",
     ]
+    for operation, other in others.items():
+        if other.session is not None:
+            lines += ["[[operations]]", f'include-name = "{operation}"']
+            lines += [f'headers = {{ {CSRF_HEADER} = "{csrf_token(other.session)}" }}']
     return "\n".join(lines)
