@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import select
 
 from services.connector.users.mails import InvitationMails
@@ -92,6 +92,10 @@ async def test_who_may_only_look_changes_nothing(page: Page, site: Site):
     await expect(page.get_by_role("button", name=re.compile("entfernen"))).to_have_count(0)
 
 
+async def _list_is_away(route: Route) -> None:
+    await (route.fulfill(status=503) if route.request.method == "GET" else route.continue_())
+
+
 async def test_a_key_is_made_shown_once_and_revoked(page: Page, site: Site):
     await open_signed_in(page, "/settings/api-keys")
     await expect(page.get_by_text("Noch kein Schlüssel ist angelegt.")).to_be_visible()
@@ -107,6 +111,17 @@ async def test_a_key_is_made_shown_once_and_revoked(page: Page, site: Site):
 
     await page.get_by_role("button", name="Ist aufbewahrt").press("Enter")
     await expect(page.get_by_test_id("api-key-secret")).to_have_count(0)
+
+    # A second one is shown also if the list cannot be read, and when the first one is revoked.
+    await page.get_by_text("Schlüssel hinzufügen").click()
+    await page.get_by_label("Name", exact=True).fill("Lager")
+    await page.route("**/api/v1/api-keys", _list_is_away)
+    await page.get_by_role("button", name="Schlüssel anlegen").press("Enter")
+    await expect(page.get_by_test_id("api-key-secret")).to_contain_text("rk_")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await page.unroute("**/api/v1/api-keys")
     await page.get_by_role("button", name="Schlüssel Helpdesk widerrufen").press("Enter")
     await page.get_by_role("dialog").get_by_role("button", name="Widerrufen").press("Enter")
-    await expect(page.get_by_text("Noch kein Schlüssel ist angelegt.")).to_be_visible()
+    await expect(page.get_by_test_id("api-key")).to_have_count(1)
+    await expect(page.get_by_test_id("api-key")).to_contain_text("Lager")
+    await expect(page.get_by_test_id("api-key-secret")).to_contain_text("rk_")

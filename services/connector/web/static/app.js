@@ -210,6 +210,8 @@ async function leave() {
 
 // Few who look at a page come to the dialog.
 proveBy(async () => (await import("./core/reauthentication.js")).proveWhoIsThere());
+// Whoever has left a page waits for nothing that it has asked.
+addEventListener("unhandledrejection", (event) => event.reason?.name === "AbortError" && event.preventDefault());
 apiState.addEventListener("signed-out", () => {
   if (!signedIn()) return;
   forgetSession();

@@ -20,6 +20,15 @@ export class Problem extends Error {
   }
 }
 
+/** Of a request whose page has been left: nobody waits for what becomes of it. */
+class Left extends Problem {
+  constructor() {
+    super(undefined, { code: "left" });
+    // As a browser names it.
+    this.name = "AbortError";
+  }
+}
+
 /** Dispatches the events "signed-out", "second-factor-needed", "offline" and "online" to the rest of the pages. */
 export const apiState = new EventTarget();
 
@@ -98,7 +107,7 @@ async function call(method, path, body, signal) {
 
 async function callVersion(method, path, body, signal, headers) {
   const answer = await sendOrThrow(method, path, body, signal, headers);
-  const content = answer.status === 204 ? null : await answer.json();
+  const content = answer.status === 204 ? null : await answer.json().catch((error) => Promise.reject(error instanceof SyntaxError ? error : lost(error)));
   await nothingPressed(signal);
   return { content, version: answer.headers.get("ETag") };
 }
@@ -106,7 +115,7 @@ async function callVersion(method, path, body, signal, headers) {
 /** What is drawn of an answer moves nothing from under a finger; whoever has left the page by that very click gets none. */
 async function nothingPressed(signal) {
   await released();
-  signal?.throwIfAborted();
+  if (signal?.aborted) throw new Left();
 }
 
 async function sendOrThrow(method, path, body, signal, headers) {
@@ -151,10 +160,15 @@ async function send(method, path, body, signal, extraHeaders = {}) {
     noteClock(answer.headers.get("Date"));
     return answer;
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    markOffline();
-    throw new Problem(0, { code: "network_away" });
+    throw lost(error);
   }
+}
+
+/** What is told of an answer that did not come, or not as a whole. */
+function lost(error) {
+  if (error.name === "AbortError") return new Left();
+  markOffline();
+  return new Problem(0, { code: "network_away" });
 }
 
 function noteClock(date) {
@@ -187,7 +201,7 @@ export function upload(path, file, signal, onProgress) {
       markOffline();
       reject(new Problem(0, { code: "network_away" }));
     });
-    request.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
+    request.addEventListener("abort", () => reject(new Left()));
     signal.addEventListener("abort", abort);
     request.addEventListener("loadend", () => signal.removeEventListener("abort", abort));
     request.send(file);

@@ -27,6 +27,12 @@ function focusWhatIsLeft() {
   place.focus({ preventScroll: true });
 }
 
+/** Leads the keyboard to where something was said, unless somebody is typing elsewhere by then. */
+export function focusUnlessTyping(element) {
+  const { activeElement } = document;
+  if (!activeElement.matches("input, select, textarea") || !activeElement.checkVisibility()) element.focus();
+}
+
 /** A function that says whether somebody has gone to a field since: what they type must not be led elsewhere. */
 export function fieldEntered() {
   const before = document.activeElement;

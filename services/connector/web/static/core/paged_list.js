@@ -2,17 +2,20 @@
 
 import { h, replace } from "./dom.js";
 import { actionButton, showProblem } from "./elements.js";
+import { fieldEntered } from "./focus.js";
 
 /**
  * `load(cursor)` gets a page, `render(item)` makes an element of an item. `refresh()` reads as many pages as are shown, and
  * replaces only the elements of items that have changed, so that a click or a focus on a row is not lost. `hasMore()` says
- * whether there are items that are not shown yet.
+ * whether there are items that are not shown yet. `clear()` takes away what was asked for before something else was.
  */
 export function pagedList({ load, render, container, label }) {
   const drawn = new Map();
   const more = h("div", { class: "more" });
   const problemPlace = h("div", { class: "place" });
   let refreshes = 0;
+  let clearings = 0;
+  let next = null;
 
   function elementOf(item) {
     const serialized = JSON.stringify(item);
@@ -24,33 +27,52 @@ export function pagedList({ load, render, container, label }) {
   }
 
   function offerMore(cursor) {
-    const button = cursor && actionButton(label, () => loadMore(cursor), { class: "button button-secondary" });
-    replace(more, button);
+    if (cursor && cursor === next) return;
+    next = cursor;
+    replace(more, next && actionButton(label, () => loadMore(fieldEntered()), { class: "button button-secondary" }));
   }
 
-  async function loadMore(cursor) {
+  async function loadMore(isFieldEntered) {
+    const cursor = next;
+    const before = clearings;
     try {
       const page = await load(cursor);
+      if (before !== clearings) return null;
+      // The list has been read again in the meantime, and something else follows.
+      if (cursor !== next) return next && loadMore(isFieldEntered);
       const elements = page.items.map(elementOf);
       container.append(...elements);
       replace(problemPlace);
       offerMore(page.next_cursor);
-      (elements[0]?.querySelector("a") ?? elements[0])?.focus();
+      if (!isFieldEntered()) (elements[0]?.querySelector("a") ?? elements[0])?.focus();
     } catch (problem) {
-      showProblem(problemPlace, problem);
+      if (before === clearings) showProblem(problemPlace, problem);
     }
+    return null;
+  }
+
+  function clear() {
+    refreshes += 1;
+    clearings += 1;
+    container.replaceChildren();
+    replace(problemPlace);
+    offerMore(null);
   }
 
   /** Resolves to the number of items that are shown, or to null if a later refresh has overtaken this one. */
   async function refresh() {
     refreshes += 1;
     const thisRefresh = refreshes;
-    const wanted = container.children.length;
-    let page = await load(null);
-    const items = [...page.items];
-    while (page.next_cursor && items.length < wanted) {
-      page = await load(page.next_cursor);
-      items.push(...page.items);
+    const items = [];
+    let page = null;
+    try {
+      // As many as are shown by then: more may be loaded in the meantime.
+      do {
+        page = await load(page?.next_cursor ?? null);
+        items.push(...page.items);
+      } while (thisRefresh === refreshes && page.next_cursor && items.length < container.children.length);
+    } catch (problem) {
+      if (thisRefresh === refreshes) throw problem;
     }
     if (thisRefresh !== refreshes) return null;
     setChildren(container, items.map(elementOf));
@@ -58,7 +80,7 @@ export function pagedList({ load, render, container, label }) {
     return items.length;
   }
 
-  return { refresh, more: h("div", {}, problemPlace, more), hasMore: () => more.childElementCount > 0 };
+  return { refresh, clear, more: h("div", {}, problemPlace, more), hasMore: () => more.childElementCount > 0 };
 }
 
 /** Makes these elements the children, in this order, without touching those already in order; the focus stays on its link, or in its element. */

@@ -105,8 +105,15 @@ export async function showCurrent({ isFirst = false, again = false } = {}) {
   const found = match(location.pathname) ?? { name: "not_found", params: {}, isPublic: true };
   const query = new URLSearchParams(location.search);
   if (!again && shown && shown.name === found.name && shown.change) {
-    await shown.change(found.params, query);
-    return;
+    const { href } = location;
+    try {
+      return await shown.change(found.params, query);
+    } catch (problem) {
+      // The page is started anew and says what is wrong, unless somebody has gone elsewhere in the meantime.
+      if (problem.name === "AbortError") return null;
+      if (!(problem instanceof Problem)) throw problem;
+      if (location.href !== href) return null;
+    }
   }
   shown?.controller.abort();
   const controller = new AbortController();
@@ -114,4 +121,5 @@ export async function showCurrent({ isFirst = false, again = false } = {}) {
   shown = entry;
   const change = await display(found, query, controller, isFirst);
   if (shown === entry) entry.change = change ?? null;
+  return null;
 }

@@ -31,7 +31,10 @@ export function userId() {
 
 /** Asks the API who is signed in; throws its 401 if nobody is. */
 export async function loadSession() {
-  await startSession(await get("/me"));
+  const before = me;
+  const answer = await get("/me");
+  // An answer of before somebody signed out signs nobody in again.
+  if (me || !before) await startSession(answer);
 }
 
 /** Signs in with a password. Resolves to the second step that is left, or to null. */
@@ -58,7 +61,9 @@ export const needsSecondFactor = () => me?.needs_second_factor ?? false;
 
 /** Changes one's own name, language or time zone. */
 export async function changeMe(values) {
-  me = await patch("/me", values);
+  const answer = await patch("/me", values);
+  if (!me) return;
+  me = answer;
   await useTextsOf(me);
 }
 
@@ -87,7 +92,9 @@ export function forgetSession() {
 /** Switches the language, and saves it with the user if somebody is signed in. */
 export async function chooseLanguage(wanted) {
   await useLanguage(wanted);
-  if (me?.user) me = { ...me, ...(await patch("/me", { language: wanted })) };
+  if (!me?.user) return;
+  const answer = await patch("/me", { language: wanted });
+  if (me) me = { ...me, ...answer };
 }
 
 /** Language and form of address of whoever is signed in; a person's own form outranks the account's. */

@@ -29,14 +29,15 @@ function addressSection(account, mayEdit, signal) {
   async function save() {
     replace(said);
     const before = signedIn().account.form_of_address;
+    const chosen = select.value;
     try {
-      await patch("/account", { form_of_address: select.value }, signal);
+      await patch("/account", { form_of_address: chosen }, signal);
       await loadSession();
     } catch (problem) {
       return elements.showProblem(said, problem);
     }
-    // All texts are drawn anew.
-    if (select.value !== before && signedIn().user.form_of_address === null) await navigate("/settings/account", { replace: true });
+    // All texts are drawn anew, unless somebody is on another page by now.
+    if (!signal.aborted && chosen !== before && signedIn().user.form_of_address === null) await navigate("/settings/account", { replace: true });
     elements.tellDone(t("account.saved"));
   }
 

@@ -22,6 +22,8 @@ export async function show({ main, signal }) {
   const mayEdit = may("general.programs", "edit");
   const place = h("div", { class: "place" });
   const said = h("div", { class: "place" });
+  // Of its own: what else is said must not take the secret's place.
+  const secretPlace = h("div", { class: "place" });
   const list = h("ul", { class: "rows", "aria-label": t("api_keys.title") });
   const pages = pagedList({
     load: (cursor) => get(`/api-keys${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
@@ -52,12 +54,12 @@ export async function show({ main, signal }) {
     if (!isSure) return;
     try {
       await remove(`/api-keys/${key.id}`, signal);
+      replace(said);
+      elements.tellDone(t("api_keys.revoked", { name: key.name }));
+      await refresh();
     } catch (problem) {
-      return elements.showProblem(said, problem);
+      elements.showProblem(said, problem);
     }
-    replace(said);
-    elements.tellDone(t("api_keys.revoked", { name: key.name }));
-    await refresh();
   }
 
   /** The secret is shown once, in this notice, and goes away with it. */
@@ -65,10 +67,10 @@ export async function show({ main, signal }) {
     const secret = h("code", { class: "address address-small", "data-testid": "api-key-secret" }, made.key);
     const heading = h("h2", { tabindex: "-1" }, t("api_keys.secret_title", { name: made.name }));
     const hide = elements.actionButton(t("api_keys.secret_stored"), () => {
-      replace(said);
+      replace(secretPlace);
       main.querySelector("h1").focus();
     });
-    replace(said, elements.notice("warning", null, heading, h("p", {}, t("api_keys.secret_text")), h("div", { class: "address-line" }, secret, elements.copyButton(t("api_keys.secret_copy"), secret)), hide));
+    replace(secretPlace, elements.notice("warning", null, heading, h("p", {}, t("api_keys.secret_text")), h("div", { class: "address-line" }, secret, elements.copyButton(t("api_keys.secret_copy"), secret)), hide));
     heading.focus();
   }
 
@@ -91,11 +93,12 @@ export async function show({ main, signal }) {
         const made = await post("/api-keys", { name: name.input.value.trim(), permissions }, signal);
         form.reset();
         details.open = false;
-        await refresh();
+        // First: it is shown only now, also if the list cannot be read.
         showSecret(made);
       } catch (problem) {
-        elements.showProblem(problemPlace, problem);
+        return elements.showProblem(problemPlace, problem);
       }
+      return refresh().catch((problem) => elements.showProblem(said, problem));
     }
 
     const submit = (event) => {
@@ -108,6 +111,6 @@ export async function show({ main, signal }) {
   }
 
   await refresh();
-  replace(main, settingsTabs(), elements.pageHeading(t("api_keys.title")), h("p", { class: "lead" }, t("api_keys.lead")), said, place, mayEdit && addForm());
+  replace(main, settingsTabs(), elements.pageHeading(t("api_keys.title")), h("p", { class: "lead" }, t("api_keys.lead")), secretPlace, said, place, mayEdit && addForm());
   return null;
 }

@@ -16,11 +16,14 @@ export async function show({ main, params, signal }) {
   signal.addEventListener("abort", () => done.abort());
   let shownStatus = null;
   let timer = null;
+  let looks = 0;
 
   async function look() {
     // Set before it is asked: an answer that never comes is no reason to wait for ever.
     clearTimeout(timer);
     timer = setTimeout(lookAgain, ASK_EVERY_MS);
+    looks += 1;
+    const mine = looks;
     let attempt;
     try {
       attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
@@ -30,6 +33,8 @@ export async function show({ main, params, signal }) {
       clearTimeout(timer);
       throw problem;
     }
+    // Of two answers that come at once the one to the later question is shown.
+    if (mine !== looks) return null;
     if (attempt.status !== shownStatus) {
       shownStatus = attempt.status;
       replace(main, outcome(attempt));

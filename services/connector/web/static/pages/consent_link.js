@@ -9,12 +9,13 @@ import { t } from "../core/i18n.js";
 /** `body()` gives `{country}` or `{integration_id}`, or null while nothing is chosen; `clear()` takes away what was made for another one. */
 export function consentLink(body, signal) {
   const place = h("div", { class: "place", role: "status" });
+  let unwanted = new AbortController();
 
   async function make() {
     const wanted = body();
     if (!wanted) return replace(place, h("p", {}, t("wizard.choose_first")));
     try {
-      const { url, expires_at: expiresAt } = await post("/authorization-links", wanted, signal);
+      const { url, expires_at: expiresAt } = await post("/authorization-links", wanted, AbortSignal.any([signal, unwanted.signal]));
       const link = h("code", { class: "address address-small", "data-testid": "consent-link" }, url);
       replace(place, h("div", { class: "address-line" }, link, copyButton(t("consent_link.copy"), link)), h("p", { class: "muted" }, t("consent_link.good_until", { date: date(expiresAt) })));
     } catch (problem) {
@@ -23,5 +24,12 @@ export function consentLink(body, signal) {
   }
 
   const element = h("details", { class: "consent-link" }, h("summary", {}, t("consent_link.title")), h("p", {}, t("consent_link.text"), " ", h("a", { href: "/settings/users" }, t("consent_link.invite"))), actionButton(t("consent_link.make"), make, { class: "button button-secondary" }), place);
-  return { element, clear: () => replace(place) };
+  /** Also one that is being made. */
+  function clear() {
+    unwanted.abort();
+    unwanted = new AbortController();
+    replace(place);
+  }
+
+  return { element, clear };
 }

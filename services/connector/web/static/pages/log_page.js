@@ -65,7 +65,7 @@ export async function showLog({ main, signal }, { log, testId, title, lead, colu
   }
 
   function changed() {
-    rows.replaceChildren();
+    pages.clear();
     return read();
   }
 

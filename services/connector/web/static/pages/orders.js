@@ -18,6 +18,7 @@ export async function show({ main, params, query, signal }) {
   let filters = filtersOf(query);
   let openId = null;
   let detail = null;
+  let changes = 0;
   const list = h("div", { class: "order-page" });
   const place = h("div", {});
   const problemPlace = h("div", { class: "place" });
@@ -48,13 +49,17 @@ export async function show({ main, params, query, signal }) {
   }
 
   async function change(newParams, newQuery) {
+    changes += 1;
+    const mine = changes;
     // An order has an address without filters: the list behind it stays as it is.
     const wanted = newParams.order_row_id ? filters : filtersOf(newQuery);
     if (!areSame(wanted, filters)) {
       filters = wanted;
       fields.update(filters);
-      rows.replaceChildren();
+      pages.clear();
       const shown = await drawList();
+      // Whoever has not waited for it is somewhere else.
+      if (mine !== changes) return;
       if (shown !== null) announce(shown ? count("orders.shown", shown) : t("orders.empty.title"));
     }
     await draw(newParams.order_row_id ?? null);
@@ -119,6 +124,8 @@ function searchForm(found, signal) {
     if (!parts) return input.focus();
     try {
       const { items } = await post("/orders/search", { order_id: parts.slice(1).join("-") }, signal);
+      // An order that was opened in the meantime stays open.
+      if (!input.isConnected) return null;
       if (items.length === 1) return navigate(`/orders/${items[0].id}`);
       if (items.length === 0) {
         say(t("orders.search.none"));

@@ -3,6 +3,7 @@
 import { get, patch, post, put, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, busy, confirmDialog, copyButton, field, notice, problemTexts, showProblem, tellDone } from "../core/elements.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { date, dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { knowsPasskeys, makePasskey, wasCancelled } from "../core/passkeys.js";
@@ -39,7 +40,7 @@ export async function secondFactorSection(signal) {
 
   /** Whoever could do nothing else may now do everything. */
   async function goOn() {
-    if (!needsSecondFactor()) return heading.focus();
+    if (!needsSecondFactor()) return focusUnlessTyping(heading);
     await loadSession();
     if (!needsSecondFactor()) await showCurrent({ again: true });
   }
@@ -49,8 +50,12 @@ export async function secondFactorSection(signal) {
     const plain = h("pre", { hidden: true }, codes.join("\n"));
     const title = h("h3", { tabindex: "-1" }, t("codes.title"));
     const done = actionButton(t("codes.stored"), async () => {
-      replace(codesPlace);
-      await goOn();
+      try {
+        replace(codesPlace);
+        await goOn();
+      } catch (problem) {
+        showProblem(said, problem);
+      }
     });
     replace(codesPlace, notice("warning", null, title, h("p", {}, t("codes.text")), list, plain, h("div", { class: "buttons" }, copyButton(t("codes.copy"), plain), done)));
     title.focus();

@@ -10,7 +10,7 @@ const LANGUAGES = { de: "Deutsch", en: "English" };
 
 const FORMS = { du: "Du", sie: "Sie" };
 
-export function personSection() {
+export function personSection(signal) {
   const { user, account } = signedIn();
   const name = field(t("profile.name"), { name: "name", autocomplete: "name", maxlength: 100, value: user.name });
   const language = choice(t("profile.language"), Object.entries(LANGUAGES), user.language);
@@ -33,8 +33,8 @@ export function personSection() {
     }
     tellDone(t("profile.saved"));
     const { user: after } = signedIn();
-    // The header and all texts are drawn anew.
-    if (after.language !== before.language || after.form_of_address !== before.form_of_address || after.name !== before.name) return navigate("/profile", { replace: true });
+    // The header and all texts are drawn anew, unless somebody is on another page by now.
+    if (!signal.aborted && (after.language !== before.language || after.form_of_address !== before.form_of_address || after.name !== before.name)) return navigate("/profile", { replace: true });
   }
 
   function submit(event) {

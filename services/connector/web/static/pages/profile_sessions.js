@@ -3,6 +3,7 @@
 import { get, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, showProblem, tellDone } from "../core/elements.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { dateTime, networkName } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
@@ -12,8 +13,14 @@ export async function sessionsSection(signal) {
   const others = h("div", {});
   const heading = h("h2", { tabindex: "-1" }, t("sessions.title"));
 
+  let refreshes = 0;
+
   async function refresh() {
+    refreshes += 1;
+    const mine = refreshes;
     const { items } = await get("/sessions", signal);
+    // Of two that are under way the later one is right.
+    if (mine !== refreshes) return;
     replace(list, items.map(row));
     replace(others, items.length > 1 && actionButton(t("sessions.end_others"), () => end("/sessions", "sessions.others_ended"), { class: "button button-secondary" }));
   }
@@ -24,7 +31,7 @@ export async function sessionsSection(signal) {
       await remove(path, signal);
       await refresh();
       tellDone(t(text));
-      heading.focus();
+      focusUnlessTyping(heading);
     } catch (problem) {
       showProblem(said, problem);
     }
@@ -40,5 +47,5 @@ export async function sessionsSection(signal) {
   }
 
   await refresh();
-  return { element: h("section", { class: "card section" }, heading, h("p", { class: "muted" }, t("sessions.lead")), list, said, others), refresh };
+  return { element: h("section", { class: "card section" }, heading, h("p", { class: "muted" }, t("sessions.lead")), list, said, others), refresh: () => refresh().catch((problem) => showProblem(said, problem)) };
 }

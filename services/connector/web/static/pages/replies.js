@@ -20,12 +20,14 @@ export async function show({ main, query, signal }) {
   const listPlace = h("div", {});
   const list = h("ul", { class: "reply-list", "aria-label": t("replies.list") });
   const links = Object.fromEntries(Object.keys(VIEWS).map((each) => [each, h("a", { href: each === "failed" ? "/replies" : `/replies?view=${each}` }, t(`replies.view.${each}`))]));
+  let left = new AbortController();
   let pages = pagesOf(view);
-  const wishes = replyWishes({ act, onCanceled: (reply) => navigate(`/inbox/${reply.conversation_id}`) });
+  const wishes = replyWishes({ act, onCanceled: (reply) => !signal.aborted && navigate(`/inbox/${reply.conversation_id}`) });
 
   function pagesOf(wanted) {
+    const ends = AbortSignal.any([signal, left.signal]);
     const source = (state) => ({
-      load: (cursor) => get(`/replies?${new URLSearchParams({ state, undismissed: true, ...(cursor && { cursor }) })}`, signal),
+      load: (cursor) => get(`/replies?${new URLSearchParams({ state, undismissed: true, ...(cursor && { cursor }) })}`, ends),
       timeOf: ({ created_at: at }) => at,
       wrap: (reply) => reply,
     });
@@ -74,9 +76,13 @@ export async function show({ main, query, signal }) {
     view = viewOf(newQuery);
     drawViews();
     list.replaceChildren();
+    // What was asked for the view before must not come into this one's list.
+    left.abort();
+    left = new AbortController();
     pages = pagesOf(view);
+    const shown = view;
     await read();
-    announce(t(`replies.view.${view}`));
+    if (shown === view) announce(t(`replies.view.${view}`));
   }
 
   const read = () => draw().catch((problem) => showProblem(problemPlace, problem));

@@ -15,28 +15,35 @@ export async function show({ main, signal }) {
   const people = h("ul", { class: "rows", "aria-label": t("users.title") });
   const invited = h("div", { class: "place" });
   let users = [];
+  let refreshes = 0;
 
   async function refresh() {
+    refreshes += 1;
+    const mine = refreshes;
     const all = [];
     const everybody = eachPage("/users?with_disabled=true&limit=100", signal, (items) => all.push(...items));
     const [invitations] = await Promise.all([get("/invitations", signal), everybody]);
+    // Of two that are under way the later one is right.
+    if (mine !== refreshes) return;
     users = all;
     replace(people, users.map(userRow));
     replace(invited, invitations.items.length ? h("ul", { class: "rows", "aria-labelledby": "invitations" }, invitations.items.map(invitationRow)) : h("p", { class: "muted" }, t("users.no_invitations")));
   }
 
-  /** Does it, says so, and shows what is true now; focus goes to where it is said, because the row may be gone. */
+  const tell = (problem) => elements.showProblem(said, problem);
+
+  /** Does it, says so, and shows what is true now. */
   async function change(work, done) {
     try {
       await work();
+      replace(said);
+      elements.tellDone(done);
+      await refresh();
+      // Perhaps it was one's own permissions.
+      await loadSession();
     } catch (problem) {
-      return elements.showProblem(said, problem);
+      tell(problem);
     }
-    replace(said);
-    elements.tellDone(done);
-    await refresh();
-    // Perhaps it was one's own permissions.
-    await loadSession();
   }
 
   async function disable(user) {
@@ -50,11 +57,11 @@ export async function show({ main, signal }) {
   }
 
   async function edit(user) {
-    if (await permissionsDialog(user, signal)) await change(() => null, t("users.changed_done", { name: user.name }));
+    if (await permissionsDialog(user, signal).catch(tell)) await change(() => null, t("users.changed_done", { name: user.name }));
   }
 
   async function leave(user) {
-    if (await removeDialog(user, users, signal)) await change(() => null, t("users.removed_done", { name: user.name }));
+    if (await removeDialog(user, users, signal).catch(tell)) await change(() => null, t("users.removed_done", { name: user.name }));
   }
 
   async function invite() {

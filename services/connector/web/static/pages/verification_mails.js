@@ -9,6 +9,8 @@ import { may } from "../core/session.js";
 
 export function verificationMails(integration, signal) {
   const place = h("div", { class: "verification-mails", "data-testid": "verification-mails" });
+  // What is shown stays when it cannot be read again: somebody may be copying the code.
+  const problemPlace = h("div", { class: "place" });
   // Not yet read; then the newest mail's id, or null while there is none.
   let shownId;
 
@@ -16,6 +18,7 @@ export function verificationMails(integration, signal) {
     if (!may("inbox.messages", "view")) return replace(place, h("p", { class: "muted" }, t("verification.not_allowed")));
     try {
       const { items } = await get(`/integrations/${integration.id}/verification-mails`, signal);
+      replace(problemPlace);
       const [first, ...older] = items;
       const newestId = first?.message_id ?? null;
       if (newestId === shownId) return;
@@ -27,11 +30,11 @@ export function verificationMails(integration, signal) {
         older.length > 0 && h("details", {}, h("summary", {}, t("verification.older")), older.map(mail)),
       );
     } catch (problem) {
-      showProblem(place, problem);
+      showProblem(problemPlace, problem);
     }
   }
 
-  return { element: h("section", { class: "verification" }, h("h4", {}, t("verification.title")), h("p", {}, t("verification.text")), place), refresh };
+  return { element: h("section", { class: "verification" }, h("h4", {}, t("verification.title")), h("p", {}, t("verification.text")), problemPlace, place), refresh };
 }
 
 function mail({ message_id: id, received_at: at, subject, code, text }) {

@@ -81,8 +81,9 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     if (!confirmed) return;
     await attempt(async () => {
       const answer = await post(`${path}/secret`, { overlap_hours: 24 }, signal);
-      await refresh();
+      // First: it is shown only now, also if the list cannot be read.
       showSecret(answer);
+      await refresh();
     });
   }
 

@@ -18,7 +18,7 @@ export async function show({ main, query, signal }) {
   const place = h("section", { class: "card wizard-card" });
   const title = pageHeading(t("wizard.title"));
   const heading = h("div", { class: "page-head" }, title, may("general.admin", "view") && h("a", { href: "/integrations", class: "button button-secondary" }, t("wizard.to_list")));
-  let shownStep = new AbortController();
+  let left = new AbortController();
   let isFirstConsent = false;
 
   function goTo(step) {
@@ -32,9 +32,9 @@ export async function show({ main, query, signal }) {
   }
 
   /** To authorize again is a walk of its own: it has neither name nor guide. */
-  async function announceAgain(attempt) {
+  async function announceAgain(attempt, ends) {
     if (!attempt.reconnects) return;
-    const { name, uses_api: usesApi } = await get(`/integrations/${attempt.reconnects}`, signal);
+    const { name, uses_api: usesApi } = await get(`/integrations/${attempt.reconnects}`, ends);
     isFirstConsent ||= !usesApi;
     replace(stepper);
     if (name) setHeading(again(name));
@@ -43,43 +43,45 @@ export async function show({ main, query, signal }) {
   /** A store that was added without the API is authorized for the first time. */
   const again = (name) => t(isFirstConsent ? "wizard.first_consent.heading" : "wizard.again.title", { name });
 
+  /** Returns the signal that ends the step. What a step that was left has still asked draws nothing and leads nowhere. */
   async function draw(currentQuery) {
-    shownStep.abort();
-    shownStep = new AbortController();
-    signal.addEventListener("abort", () => shownStep.abort());
+    left.abort();
+    left = new AbortController();
+    const ends = AbortSignal.any([signal, left.signal]);
     if (!may("general.admin", "edit")) {
       setHeading(t("wizard.not_allowed.title"));
       replace(place, h("p", {}, t("wizard.not_allowed.text")));
     } else if (currentQuery.has("attempt")) {
       goTo("authorize");
-      await followStep(place, currentQuery.get("attempt"), signal, { onIntegration: drawConnected, onAttempt: announceAgain });
+      await followStep(place, currentQuery.get("attempt"), ends, { onIntegration: (id, how) => drawConnected(id, ends, how), onAttempt: (attempt) => announceAgain(attempt, ends) });
     } else if (currentQuery.has("integration")) {
-      await drawConnected(currentQuery.get("integration"));
+      await drawConnected(currentQuery.get("integration"), ends);
     } else if (currentQuery.get("api") === "none") {
       goTo("name");
-      await nameStepWithoutApi(place, currentQuery.get("country"), signal);
+      await nameStepWithoutApi(place, currentQuery.get("country"), ends);
     } else if (currentQuery.has("source")) {
       goTo("authorize");
-      await countryStep(place, signal, { country: currentQuery.get("country"), region: currentQuery.get("region") });
+      await countryStep(place, ends, { country: currentQuery.get("country"), region: currentQuery.get("region") });
     } else {
       goTo("add");
       replace(place, sources());
     }
+    return ends;
   }
 
   /** What is left to do of a store that is connected: its name, then the seller account. */
-  async function drawConnected(integrationId, { isReauthorized = false, reconnects = null } = {}) {
-    const integration = await get(`/integrations/${integrationId}`, signal);
+  async function drawConnected(integrationId, ends, { isReauthorized = false, reconnects = null } = {}) {
+    const integration = await get(`/integrations/${integrationId}`, ends);
     if (integration.name && isReauthorized) {
       replace(stepper);
       setHeading(again(integration.name));
       replace(place, reauthorized(integration, { wasMeant: reconnects === integration.id, isFirstConsent }));
     } else if (integration.name) {
       goTo("configure");
-      await configureStep(place, integration, shownStep.signal);
+      await configureStep(place, integration, ends);
     } else {
       goTo("name");
-      await nameStep(place, integrationId, signal, { isReauthorized });
+      await nameStep(place, integrationId, ends, { isReauthorized });
     }
     return focusStep(place);
   }
@@ -87,8 +89,8 @@ export async function show({ main, query, signal }) {
   replace(main, heading, stepper, place);
   await draw(query);
   return async (params, newQuery) => {
-    await draw(newQuery);
-    focusStep(place);
+    const ends = await draw(newQuery);
+    if (!ends.aborted) focusStep(place);
   };
 }
 

@@ -33,6 +33,7 @@ export async function configureStep(place, integration, signal) {
   const refresh = throttled(500, signal, readAgain);
   const drawn = guide(integration, steps.items, signal, refresh);
   await drawn.ready;
+  signal.throwIfAborted();
   const id = newId("address");
   const address = h("code", { class: "address", id: "relay-address", tabindex: "0", "aria-labelledby": id }, integration.address);
   drawState(integration);

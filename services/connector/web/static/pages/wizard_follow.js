@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, notice, outsideLink, problemNotice, showProblem } from "../core/elements.js";
+import { announce, notice, outsideLink, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { clockTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
@@ -18,30 +18,34 @@ export async function followStep(place, attemptId, signal, { onIntegration, onAt
   signal.addEventListener("abort", () => following.abort());
   const waitingSince = Date.now();
   let shownStatus = null;
+  let looks = 0;
   let isAnnounced = false;
   let timer = null;
 
   async function look() {
+    looks += 1;
+    const mine = looks;
     let attempt;
     try {
       attempt = await get(`/authorizations/${attemptId}`, following.signal);
     } catch (problem) {
-      if (problem.name === "AbortError") return;
+      if (problem.name === "AbortError") return null;
       // The network is away for a moment: the banner says so, and the next check continues.
       if (problem.status !== 0 && problem.status < 500) throw problem;
-      plan();
-      return;
+      return plan();
     }
-    await show(attempt);
+    return show(attempt, () => mine === looks);
   }
 
-  async function show(attempt) {
-    if (following.signal.aborted) return;
+  /** Of two answers that come at once the one to the later question is shown. */
+  async function show(attempt, isLatest) {
+    if (following.signal.aborted) return null;
     if (location.search !== `?attempt=${attemptId}`) return following.abort();
     if (!isAnnounced) {
       isAnnounced = true;
       await onAttempt(attempt);
     }
+    if (following.signal.aborted || !isLatest()) return null;
     if (["connected", "reauthorized"].includes(attempt.status)) {
       following.abort();
       announce(t(`wizard.${attempt.status}.announce`));
@@ -60,11 +64,12 @@ export async function followStep(place, attemptId, signal, { onIntegration, onAt
 
   function plan() {
     clearTimeout(timer);
-    timer = setTimeout(() => !following.signal.aborted && look().catch((problem) => replace(place, problemNotice(problem, startAgain({})))), ASK_EVERY_MS);
+    timer = setTimeout(() => !following.signal.aborted && look().catch(failed), ASK_EVERY_MS);
   }
 
+  const failed = (problem) => showProblem(place, problem, startAgain({}));
   following.signal.addEventListener("abort", () => clearTimeout(timer));
-  onEvent("authorization.changed", following.signal, () => look().catch((problem) => replace(place, problemNotice(problem, startAgain({})))));
+  onEvent("authorization.changed", following.signal, () => look().catch(failed));
   await look();
 }
 
