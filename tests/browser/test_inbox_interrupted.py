@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, ConversationStatus
+from tests.browser.late import everything_is_drawn
 from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.browser.test_inbox_work import IN_SIGHT, make_many
@@ -98,13 +99,6 @@ async def press(page: Page, element: Locator) -> None:
     """Without letting it go."""
     await element.hover()
     await page.mouse.down()
-
-
-async def everything_is_drawn(page: Page) -> None:
-    """Whatever came before this, the page has had its turns to draw it."""
-    await page.evaluate(
-        "async () => { await fetch('/livez').catch(() => {}); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); }"
-    )
 
 
 async def test_what_comes_while_something_is_pressed_waits_until_it_is_let_go(page: Page, site: Site):

@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
 from shared.database import new_id
+from shared.events import EventKind, announce
 from shared.tables import Grant, SetupStep, SmtpConfiguration
 from tests.browser.steps import Site, open_signed_in
 from tests.factories import make_grant, make_integration, make_relay_address
@@ -171,6 +172,28 @@ async def test_a_store_without_the_api_is_told_of_no_consent_and_one_that_is_not
     await expect(dialog.get_by_text("Der Server antwortet nicht")).to_be_visible()
     await dialog.get_by_label("Port").fill("465")
     await expect(dialog.get_by_text("Der Server antwortet nicht")).to_have_count(0)
+
+    # A pause, and news, leave what is typed and open as it is.
+    await page.get_by_text("Noch nicht geprüft", exact=True).click()
+    await dialog.get_by_role("button", name="Pausieren").press("Enter")
+    await expect(dialog.get_by_role("button", name="Fortsetzen").last).to_be_focused()
+    await expect(dialog.get_by_test_id("check").filter(has_text="Pausiert")).to_be_visible()
+    await expect(dialog.get_by_label("Port")).to_have_value("465")
+    await expect(page.locator(".not-checked li").first).to_be_visible()
+
+    # What cannot be read again stays, and what was wrong is gone with the next answer.
+    news = {"integration_id": store.id}
+    mails, none = "**/verification-mails", dialog.get_by_text("Noch keine Bestätigungs-E-Mail angekommen.")
+    await page.route(mails, lambda route: route.fulfill(status=503))
+    async with site.sessions.begin() as session:
+        await announce(session, site.account.id, EventKind.INTEGRATION_CHANGED, **news)
+    await expect(dialog.get_by_role("alert")).to_be_visible()
+    await expect(none).to_be_visible()
+    await page.unroute(mails)
+    async with site.sessions.begin() as session:
+        await announce(session, site.account.id, EventKind.INTEGRATION_CHANGED, **news)
+    await expect(dialog.get_by_role("alert")).to_have_count(0)
+    await expect(none).to_be_visible()
 
     await dialog.get_by_role("button", name="Trennen").click()
     question = page.get_by_role("dialog", name="„Ohne Zugang“ trennen?")

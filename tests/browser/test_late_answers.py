@@ -1,49 +1,15 @@
 """Answers that come when somebody has gone on: they draw nothing over what is shown, lead nowhere and take nobody's keyboard."""
 
-import asyncio
 import re
 
-from playwright.async_api import APIResponse, Browser, Page, Route, expect
+from playwright.async_api import Browser, Page, expect
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
+from tests.browser.late import late
 from tests.browser.steps import ADMIN, PASSWORD, Site, open_signed_in
-from tests.browser.test_inbox_interrupted import everything_is_drawn
 from tests.browser.test_inbox_pages import make_store
 from tests.factories import make_conversation, make_message, make_order, make_reply
-
-
-class Late:
-    """The first request to an address: its answer is held when the server has given it, and all later ones go their way."""
-
-    def __init__(self, page: Page, pattern: str) -> None:
-        self._page, self._pattern = page, pattern
-        self._held: asyncio.Future[tuple[Route, APIResponse]] = asyncio.get_running_loop().create_future()
-        self._is_taken = False
-
-    async def take(self, route: Route) -> None:
-        if self._is_taken:
-            return await route.continue_()
-        self._is_taken = True
-        self._held.set_result((route, await route.fetch()))
-        return None
-
-    async def answered(self) -> None:
-        """Waits until the server has answered, of which the page knows nothing yet."""
-        await self._held
-
-    async def comes(self) -> None:
-        """Lets the answer through, and waits until the page has drawn what it draws of it."""
-        route, answer = await self._held
-        await route.fulfill(response=answer)
-        await everything_is_drawn(self._page)
-        await self._page.unroute(self._pattern)
-
-
-async def late(page: Page, pattern: str) -> Late:
-    held = Late(page, pattern)
-    await page.route(pattern, held.take)
-    return held
 
 
 async def test_a_list_that_is_read_anew_shows_neither_less_nor_what_was_asked_for_before(
@@ -84,6 +50,7 @@ async def test_a_late_answer_shows_no_older_people_and_leads_nobody_back(
         page.get_by_test_id("user").filter(has_text="agent@seller.example"),
         page.get_by_role("dialog"),
     )
+    await expect(agent).to_be_visible()
     reading = await late(page, "**/api/v1/users?*")
     await agent.get_by_role("button", name=re.compile("deaktivieren")).press("Enter")
     await dialog.get_by_role("button", name="Deaktivieren").press("Enter")
@@ -101,6 +68,12 @@ async def test_a_late_answer_shows_no_older_people_and_leads_nobody_back(
     await reading.answered()
     await page.get_by_role("link", name="Profil").click()
     await reading.comes()
+    await page.evaluate(
+        """async () => {
+            const { get } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/api.js"));
+            get("/me", AbortSignal.abort());
+        }"""
+    )
 
     # Whoever types elsewhere goes on typing.
     other = await browser.new_context(base_url=site.url)
@@ -159,9 +132,10 @@ async def test_a_late_answer_of_a_step_or_a_view_that_was_left_is_not_shown(page
     # Where a step cannot be had, that is said, and can be tried again.
     await page.route("**/api/v1/marketplaces", lambda route: route.fulfill(status=503))
     await amazon.click()
-    await page.get_by_role("button", name="Noch einmal versuchen").click()
+    again = page.get_by_role("button", name="Noch einmal versuchen")
+    await expect(again).to_be_visible()
     await page.unroute("**/api/v1/marketplaces")
-    await page.get_by_role("button", name="Noch einmal versuchen").click()
+    await again.click()
     await expect(title).to_have_text("In welchem Land ist dein Amazon-Store?")
     await page.go_back()
     await expect(amazon).to_be_visible()

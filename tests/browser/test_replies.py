@@ -211,6 +211,20 @@ async def test_what_amazon_forbids_is_asked_and_a_missing_value_blocks(page: Pag
     )
     await page.get_by_role("button", name="Hinzufügen").click()
     await expect(page.get_by_test_id("template")).to_contain_text("Unterwegs")
+
+    # A form that is open stays when another template is added.
+    await page.get_by_test_id("template").get_by_role("button", name="Bearbeiten").click()
+    await page.get_by_test_id("template").get_by_label("Name", exact=True).fill("Schon unterwegs")
+    await page.get_by_text("Vorlage hinzufügen").click()
+    await page.get_by_label("Name", exact=True).last.fill("Dank")
+    await page.get_by_label("Text", exact=True).last.fill("Vielen Dank.")
+    await page.get_by_role("button", name="Hinzufügen").click()
+    await expect(page.get_by_test_id("template")).to_have_count(2)
+    await expect(
+        page.get_by_test_id("template").filter(has_text="Unterwegs").get_by_label("Name", exact=True)
+    ).to_have_value("Schon unterwegs")
+    await page.get_by_role("button", name="Speichern").click()
+    await expect(page.get_by_role("heading", name="Schon unterwegs")).to_be_visible()
     await page.goto(f"/inbox/{thread.id}")
     await expect(page.get_by_role("button", name="Antworten")).to_be_visible()
 

@@ -6,6 +6,7 @@ import httpx2
 from playwright.async_api import Page, expect
 
 from services.sandbox.state.openid_provider import CLIENT_SECRET
+from tests.browser.late import late
 from tests.browser.steps import PASSWORD, Site, open_signed_in
 
 ISSUER = "https://id.company.example/lampenladen"
@@ -41,6 +42,14 @@ async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_
     await page.get_by_label("Aussteller (Issuer)").fill(ISSUER)
     await page.get_by_role("button", name="Aussteller prüfen").press("Enter")
     await expect(main.get_by_text("Der Anbieter antwortet")).to_be_visible()
+    # It is not said of what is typed since.
+    tested = await late(page, "**/single-sign-on/test")
+    await page.get_by_role("button", name="Aussteller prüfen").press("Enter")
+    await tested.answered()
+    await page.get_by_label("Aussteller (Issuer)").fill("https://other.example/")
+    await tested.comes()
+    await expect(main.get_by_text("Der Anbieter antwortet")).to_have_count(0)
+    await page.get_by_label("Aussteller (Issuer)").fill(ISSUER)
     await page.get_by_label("Client-ID").fill("replyco")
     await page.get_by_role("button", name="Speichern").press("Enter")
     await expect(
@@ -58,12 +67,16 @@ async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_
         await rule.get_by_label("Gruppe").fill(group)
         for area in areas:
             await rule.get_by_label(area).select_option("edit")
+    saved = await late(page, "**/account/single-sign-on")
     await page.get_by_role("button", name="Speichern").press("Enter")
+    await saved.answered()
+    await page.get_by_label("Domain", exact=True).fill("seller.example")
+    await saved.comes()
     await expect(page.locator("#done")).to_contain_text("Gespeichert.")
     assert CLIENT_SECRET not in await page.content()
 
     # A domain waits for its DNS.
-    await page.get_by_label("Domain", exact=True).fill("seller.example")
+    await expect(page.get_by_label("Domain", exact=True)).to_be_focused()
     await page.get_by_role("button", name="Domain hinzufügen").press("Enter")
     domain = page.get_by_test_id("company-domain")
     await expect(domain).to_contain_text("_replyco.seller.example")

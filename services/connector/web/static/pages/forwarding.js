@@ -3,6 +3,7 @@
 import { get, post, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
@@ -13,9 +14,15 @@ export function forwardingSection(integration, signal) {
   const field = elements.field(t("forwarding.address"), { name: "address", type: "email", autocomplete: "off" });
   const save = h("button", { type: "submit", class: "button button-secondary" }, t("forwarding.add"));
 
+  let loads = 0;
+
   async function load() {
+    loads += 1;
+    const mine = loads;
     try {
       const { items } = await get(path, signal);
+      // Of two that are under way the later one is right.
+      if (mine !== loads) return;
       replace(place, items.length ? h("ul", { "data-testid": "forwarded-mailboxes" }, items.map(item)) : h("p", { class: "muted" }, t("forwarding.none")));
     } catch (problem) {
       elements.showProblem(place, problem);
@@ -34,7 +41,7 @@ export function forwardingSection(integration, signal) {
       await remove(`${path}/${mailbox.id}`, signal);
       elements.tellDone(t("forwarding.withdrawn"));
       await load();
-      field.input.focus();
+      focusUnlessTyping(field.input);
     } catch (problem) {
       elements.showProblem(problemPlace, problem);
     }
@@ -45,9 +52,10 @@ export function forwardingSection(integration, signal) {
     field.setError(null);
     replace(problemPlace);
     await elements.busy(save, async () => {
+      const address = field.input.value;
       try {
-        await post(path, { address: field.input.value }, signal);
-        field.input.value = "";
+        await post(path, { address }, signal);
+        if (field.input.value === address) field.input.value = "";
         elements.tellDone(t("forwarding.confirmed"));
         await load();
       } catch (problem) {

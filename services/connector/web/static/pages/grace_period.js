@@ -6,21 +6,26 @@ import * as elements from "../core/elements.js";
 import { resync } from "../core/events.js";
 import { date } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 
-/** Draws the section, or nothing when no store is in its grace period. */
-export async function drawGracePeriod(place, signal) {
-  const stores = [];
-  await eachPage("/integrations?state=resting&limit=100", signal, (items) => stores.push(...items));
-  replace(
-    place,
-    stores.length > 0 && [
-      h("h2", {}, t("grace_period.title")),
-      h("p", { class: "muted" }, t("grace_period.text")),
-      h("ul", { class: "grace-period" }, stores.map((integration) => item(integration, signal))),
-    ],
-  );
+/** A function that draws the section, or nothing when no store is in its grace period. A name that is typed for one stays. */
+export function gracePeriod(place, signal) {
+  const list = h("ul", { class: "grace-period" });
+  const pages = pagedList({ load, render: (integration) => item(integration, signal), container: list, label: t("common.load_more") });
+
+  async function load() {
+    const items = [];
+    await eachPage("/integrations?state=resting&limit=100", signal, (stores) => items.push(...stores));
+    return { items, next_cursor: null };
+  }
+
+  return async function draw() {
+    const shown = await pages.refresh();
+    if (shown === 0) replace(place);
+    else if (shown !== null && !place.contains(list)) replace(place, h("h2", {}, t("grace_period.title")), h("p", { class: "muted" }, t("grace_period.text")), list);
+  };
 }
 
 function item(integration, signal) {

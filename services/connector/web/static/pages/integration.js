@@ -4,6 +4,7 @@ import { get, patch, serverNow } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { onEvent } from "../core/events.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { date, dateTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { may } from "../core/session.js";
@@ -67,25 +68,39 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
   const summary = h("div", {});
   const manage = h("div", { class: "place" });
   const problemPlace = h("div", { class: "place" });
+  const readPlace = h("div", { class: "place" });
   const guidePlace = h("section", { class: "section" });
   const addressPlace = h("section", { class: "section address-section" });
   let drawnGuide = null;
+  let panel = null;
   let wasSeen = false;
+  let readings = 0;
+  let drawn = "";
+
+  /** The store as it is, and whether no later reading has begun: of two answers that come at once the one to the later question is shown. */
+  async function read() {
+    readings += 1;
+    const mine = readings;
+    const integration = await get(path, signal);
+    return { integration, isLatest: mine === readings };
+  }
 
   async function draw() {
-    const integration = await get(path, signal);
+    const { integration, isLatest } = await read();
     wasSeen = true;
     heading.textContent = integration.name ?? t("integrations.unnamed");
     elements.setTitle(heading.textContent);
-    drawSummary(integration);
-    drawManage(integration);
+    if (isLatest || !drawn) {
+      drawSummary(integration);
+      drawManage(integration);
+    }
     if (integration.address) {
       replace(addressPlace, addressSection(integration));
       await drawGuide(integration);
     } else {
       replace(guidePlace, unnamedNotice(integration));
     }
-    return [problemPlace, summary, manage, guidePlace, addressPlace];
+    return [problemPlace, readPlace, summary, manage, guidePlace, addressPlace];
   }
 
   async function drawGuide(integration) {
@@ -100,13 +115,11 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
 
   async function readAgain() {
     try {
-      const integration = await get(path, signal);
-      drawSummary(integration);
+      await redraw();
       await drawnGuide?.refresh();
-      // What is open, and what is being typed, is not taken away by news from elsewhere.
-      if (!manage.querySelector("details")?.open) drawManage(integration);
+      replace(readPlace);
     } catch (problem) {
-      if (!showGone(problem)) elements.showProblem(problemPlace, problem);
+      if (!showGone(problem)) elements.showProblem(readPlace, problem);
     }
   }
 
@@ -118,7 +131,12 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
     return true;
   }
 
+  /** While nothing has changed nothing is drawn anew, so that what somebody has opened stays open. */
   function drawSummary(integration) {
+    const said = JSON.stringify(integration);
+    if (said === drawn) return;
+    drawn = said;
+    const isOpen = Boolean(summary.querySelector("details")?.open);
     const facts = [
       [t("integration.source"), t(`source.${integration.source}`)],
       ...(integration.uses_api ? ofAmazon(integration) : [[t("integration.orders"), t("integrations.without_api")]]),
@@ -131,46 +149,46 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
       h("p", { class: "summary", "data-testid": "summary" }, integration.summary.text),
       checks(integration, { problem: problemPlace, guide: guidePlace, showSmtp, resume, signal }),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-      notChecked(integration),
+      notChecked(integration, isOpen),
     );
   }
 
   async function resume() {
     try {
       await patch(path, { paused: false }, signal);
+      elements.tellDone(t("integration.resumed"));
+      await redraw();
     } catch (problem) {
       return elements.showProblem(problemPlace, problem);
     }
-    elements.tellDone(t("integration.resumed"));
-    const integration = await get(path, signal);
-    drawSummary(integration);
-    drawManage(integration);
     // The button is gone with the note that it was in.
-    return heading.focus();
+    return focusUnlessTyping(heading);
   }
 
   function drawManage(integration) {
-    if (!may("general.admin", "edit")) return;
+    if (!may("general.admin", "edit")) return null;
     const onRenamed = (name) => {
       heading.textContent = name;
       elements.setTitle(name);
     };
-    replace(manage, managePanel(integration, { problemPlace, signal, onRenamed, onChanged: redraw, close }));
+    // What is open, and what is being typed, is not taken away.
+    if (panel?.element.open) return panel.update(integration);
+    const said = JSON.stringify(integration);
+    if (panel?.said === said) return null;
+    panel = { said, ...managePanel(integration, { problemPlace, signal, onRenamed, onChanged: redraw, close }) };
+    return replace(manage, panel.element);
   }
 
-  /** After a button of the panel has done its work: the panel stays open, and the button that takes its place has the focus. */
   async function redraw() {
-    const integration = await get(path, signal);
+    const { integration, isLatest } = await read();
+    if (!isLatest) return;
     drawSummary(integration);
     drawManage(integration);
-    const panel = manage.querySelector("details");
-    panel.open = true;
-    panel.querySelector("[data-action=pause]").focus();
   }
 
   function showSmtp() {
     manage.querySelector("details").open = true;
-    const settings = manage.querySelector("details.smtp");
+    const settings = manage.querySelector("[data-part=smtp]");
     settings.open = true;
     settings.scrollIntoView();
     settings.querySelector("summary").focus({ preventScroll: true });
@@ -246,9 +264,9 @@ function checks(integration, places) {
 }
 
 /** The checks without a result, inconspicuous at the end. */
-function notChecked(integration) {
+function notChecked(integration, isOpen) {
   if (!integration.not_checked.length) return null;
-  return h("details", { class: "not-checked" }, h("summary", {}, t("check.not_checked")), h("ul", {}, integration.not_checked.map((check) => h("li", {}, check.title))));
+  return h("details", { class: "not-checked", open: isOpen }, h("summary", {}, t("check.not_checked")), h("ul", {}, integration.not_checked.map((check) => h("li", {}, check.title))));
 }
 
 function unnamedNotice(integration) {

@@ -10,7 +10,7 @@ import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { reauthorizeButton } from "./authorize.js";
 import { openIntegration } from "./integration.js";
-import { drawGracePeriod } from "./grace_period.js";
+import { gracePeriod } from "./grace_period.js";
 import { ordersLate } from "./order_sync.js";
 
 const SORTS = {
@@ -38,13 +38,15 @@ export async function show({ main, params, signal }) {
   const noneFound = h("p", { class: "muted", role: "status" });
   const full = [h("div", { class: "integration-tools" }, filters, search, h("span", { class: "sort" }, h("label", { for: sortId }, t("integrations.sort")), sort)), table(rows), noneFound];
   const rowPlaces = { problem: problemPlace, signal };
+  const drawn = new Map();
+  const drawGracePeriod = gracePeriod(gracePeriodPlace, signal);
 
   async function drawList() {
     const read = [];
     await Promise.all([
       eachPage("/integrations?limit=100", signal, (items) => read.push(...items)),
       drawWaiting(waitingPlace, signal),
-      drawGracePeriod(gracePeriodPlace, signal),
+      drawGracePeriod(),
     ]);
     integrations = read;
     replace(problemPlace);
@@ -69,6 +71,13 @@ export async function show({ main, params, signal }) {
     if (hadFocus) filters.querySelector(`[data-state="${hadFocus}"]`)?.focus();
   }
 
+  /** A row that says the same stays: a button in it may be at work. */
+  function rowOf(integration) {
+    const said = JSON.stringify(integration);
+    if (drawn.get(integration.id)?.said !== said) drawn.set(integration.id, { said, element: row(integration, rowPlaces) });
+    return drawn.get(integration.id).element;
+  }
+
   function drawRows() {
     const words = search.value.trim().toLowerCase();
     const matching = integrations
@@ -79,7 +88,8 @@ export async function show({ main, params, signal }) {
     const focused = rows.contains(document.activeElement) ? document.activeElement : null;
     const focusedRow = focused?.closest("tr")?.dataset.integration;
     const at = focusedRow && [...focused.closest("tr").querySelectorAll("a, button")].indexOf(focused);
-    replace(rows, matching.map((each) => row(each, rowPlaces)));
+    const wanted = matching.map(rowOf);
+    if (wanted.length !== rows.children.length || wanted.some((each, index) => each !== rows.children[index])) replace(rows, wanted);
     if (focusedRow) rows.querySelector(`[data-integration="${focusedRow}"]`)?.querySelectorAll("a, button")[at]?.focus();
     noneFound.textContent = matching.length ? "" : t("integrations.none_found");
   }

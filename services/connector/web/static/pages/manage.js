@@ -10,7 +10,10 @@ import { reauthorizeButton } from "./authorize.js";
 import { forwardingSection } from "./forwarding.js";
 import { smtpSection } from "./smtp.js";
 
-/** `onRenamed(name)` and `onChanged()` are called after a change, `close()` when the store is disconnected. */
+/**
+ * The panel's element, and `update(integration)` for a pause elsewhere: what is open and typed in it stays. `onRenamed(name)` and
+ * `onChanged()` are called after a change, `close()` when the store is disconnected.
+ */
 export function managePanel(integration, { problemPlace, signal, onRenamed, onChanged, close }) {
   const path = `/integrations/${integration.id}`;
 
@@ -48,11 +51,18 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
     return h("form", { class: "inline-form", novalidate: true, onsubmit: submit }, name.element, button);
   }
 
-  async function pause(paused) {
-    if (await attempt(() => patch(path, { paused }, signal))) {
+  async function pause() {
+    const paused = !isPaused;
+    await attempt(async () => {
+      await patch(path, { paused }, signal);
       elements.tellDone(t(paused ? "integration.paused" : "integration.resumed"));
       await onChanged();
-    }
+    });
+  }
+
+  function update({ paused_since: since }) {
+    isPaused = since !== null;
+    pauseButton.textContent = t(isPaused ? "integration.resume" : "integration.pause");
   }
 
   async function disconnect() {
@@ -77,8 +87,10 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
     });
   }
 
-  const isPaused = integration.paused_since !== null;
-  return h(
+  let isPaused = false;
+  const pauseButton = elements.actionButton("", pause, { class: "button button-secondary" });
+  update(integration);
+  const element = h(
     "details",
     { class: "manage" },
     h("summary", {}, t("integration.manage")),
@@ -88,12 +100,13 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
       "div",
       { class: "buttons" },
       reauthorizeButton(integration, problemPlace, signal, { isFirst: false }),
-      elements.actionButton(t(isPaused ? "integration.resume" : "integration.pause"), () => pause(!isPaused), { class: "button button-secondary", "data-action": "pause" }),
+      pauseButton,
       elements.actionButton(t("integration.disconnect"), disconnect, { class: "button button-danger" }),
     ),
     integration.name && forwardingSection(integration, signal),
     integration.name && smtpSection(integration, signal).element,
   );
+  return { element, update };
 }
 
 function dataChoice() {

@@ -3,8 +3,10 @@
 import { get, getVersion, post, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { languageName } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
 import { may } from "../core/session.js";
 import { settingsTabs } from "./settings.js";
 import { placeholderHelp, templateForm } from "./template_form.js";
@@ -15,18 +17,30 @@ export async function show({ main, signal }) {
   const heading = elements.pageHeading(t("templates.title"));
   const mayEdit = may("inbox.messages", "edit");
 
+  const list = h("ul", { class: "templates", "aria-label": t("templates.title") });
+  let placeholders = [];
+  // A form that is open in a row stays while the row is the same.
+  const pages = pagedList({ load, render: row, container: list, label: t("common.load_more") });
+
+  async function load() {
+    const found = await get("/reply-templates", signal);
+    placeholders = found.placeholders;
+    return found;
+  }
+
   async function draw() {
-    const { items, placeholders } = await get("/reply-templates", signal);
+    const shown = await pages.refresh();
+    if (shown === null) return;
     replace(problemPlace);
-    replace(listPlace, items.length ? h("ul", { class: "templates", "aria-label": t("templates.title") }, items.map(row)) : h("p", { class: "muted" }, t("templates.none")));
-    return placeholders;
+    if (shown === 0) replace(listPlace, h("p", { class: "muted" }, t("templates.none")));
+    else if (!listPlace.contains(list)) replace(listPlace, list);
   }
 
   /** Draws the list again and says what was done; what had the focus may be gone. */
   async function done(said) {
     await draw();
     elements.tellDone(said);
-    heading.focus();
+    focusUnlessTyping(heading);
   }
 
   function row(template) {
@@ -49,11 +63,20 @@ export async function show({ main, signal }) {
         replace(formPlace);
         edit.focus();
       }, { class: "button button-secondary" });
-      const form = templateForm({ template: content, version, label: t("templates.save"), more: cancel, onSaved: () => done(t("templates.saved")) });
+      const form = templateForm({ template: content, version, label: t("templates.save"), more: cancel, onSaved: () => saved(() => replace(formPlace)) });
       replace(formPlace, form.element);
       form.focus();
     } catch (problem) {
       elements.showProblem(formPlace, problem);
+    }
+  }
+
+  async function saved(closeForm) {
+    closeForm();
+    try {
+      await done(t("templates.saved"));
+    } catch (problem) {
+      elements.showProblem(problemPlace, problem);
     }
   }
 
@@ -68,18 +91,18 @@ export async function show({ main, signal }) {
     }
   }
 
-  const placeholders = await draw();
+  await draw();
   replace(main, settingsTabs(), heading, h("p", { class: "lead" }, t("templates.lead")), placeholderHelp(placeholders), problemPlace, listPlace, mayEdit && addForm());
 
   function addForm() {
     const form = templateForm({
       label: t("templates.add.button"),
       send: (values) => post("/reply-templates", values, signal),
-      onSaved: async () => {
-        form.element.reset();
-        details.open = false;
-        await done(t("templates.saved"));
-      },
+      onSaved: () =>
+        saved(() => {
+          form.element.reset();
+          details.open = false;
+        }),
     });
     const details = h("details", { class: "manage" }, h("summary", {}, t("templates.add")), form.element);
     return details;

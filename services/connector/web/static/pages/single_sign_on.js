@@ -17,16 +17,23 @@ export async function show({ main, signal }) {
   const said = h("div", { class: "place", role: "status" });
   const isFixed = !may("general.admin", "edit");
 
+  const found = await get(PATH, signal);
+  // A domain that is being typed stays when the provider is saved.
+  const domains = domainsSection(found.domains, { isFixed, signal });
+
   async function refresh() {
-    draw(await get(PATH, signal));
+    const now = await get(PATH, signal);
+    domains.show(now.domains);
+    draw(now);
   }
 
-  function draw(found) {
-    const domains = domainsSection(found.domains, { isFixed, signal });
-    replace(place, thereSection(found), providerForm(found.provider, { isFixed, signal, said, refresh }), said, domains);
+  function draw(now) {
+    const focused = document.activeElement;
+    replace(place, thereSection(now), providerForm(now.provider, { isFixed, signal, said, refresh }), said, domains.element);
+    if (domains.element.contains(focused)) focused.focus();
   }
 
-  await refresh();
+  draw(found);
   replace(main, settingsTabs(), elements.pageHeading(t("company.title")), h("p", { class: "lead" }, t("company.lead")), place);
   return null;
 }
@@ -59,8 +66,10 @@ function providerForm(provider, { isFixed, signal, said, refresh }) {
   async function test() {
     replace(tested);
     if (isMissing(issuer, "issuer_missing")) return;
+    const asked = issuer.input.value.trim();
     try {
-      const { failure, detail } = await post(`${PATH}/test`, { issuer: issuer.input.value.trim() }, signal);
+      const { failure, detail } = await post(`${PATH}/test`, { issuer: asked }, signal);
+      if (issuer.input.value.trim() !== asked) return;
       const sentence = failure ? detail : t("company.test_good");
       replace(tested, elements.notice(failure ? "bad" : "good", failure && t("company.test_bad"), h("p", {}, sentence)));
       elements.announce(sentence);
@@ -91,15 +100,15 @@ function providerForm(provider, { isFixed, signal, said, refresh }) {
     };
     try {
       await put(PATH, wanted, signal);
+      await refresh();
+      elements.tellDone(t("company.saved"));
     } catch (problem) {
       if (problem.code === "client_secret_needed") {
         secret.setError(elements.problemTexts(problem).detail);
         return secret.input.focus();
       }
-      return elements.showProblem(said, problem);
+      elements.showProblem(said, problem);
     }
-    await refresh();
-    elements.tellDone(t("company.saved"));
   }
 
   async function removeProvider() {

@@ -3,6 +3,7 @@
 import { post, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { t } from "../core/i18n.js";
 
 const PATH = "/account/single-sign-on/domains";
@@ -14,6 +15,11 @@ export function domainsSection(domains, { isFixed, signal }) {
   const button = h("button", { type: "submit", class: "button button-secondary" }, t("company.add_domain"));
 
   const draw = (found) => replace(list, found.map(row));
+
+  function show(found) {
+    domains = found;
+    draw(found);
+  }
 
   /** Does what answers the domains as they are then; says what went wrong. */
   async function change(work) {
@@ -69,8 +75,8 @@ export function domainsSection(domains, { isFixed, signal }) {
       domains = answer.domains;
       return answer;
     });
-    if (isDone) entered.input.value = "";
-    entered.input.focus();
+    if (isDone && entered.input.value.trim() === typed) entered.input.value = "";
+    focusUnlessTyping(entered.input);
   }
 
   function submit(event) {
@@ -80,5 +86,6 @@ export function domainsSection(domains, { isFixed, signal }) {
 
   draw(domains);
   const form = !isFixed && h("form", { class: "form", novalidate: true, onsubmit: submit }, entered.element, button);
-  return h("section", { class: "card section" }, h("h2", {}, t("company.domains")), h("p", {}, t("company.domains_text")), said, list, form);
+  const element = h("section", { class: "card section" }, h("h2", {}, t("company.domains")), h("p", {}, t("company.domains_text")), said, list, form);
+  return { element, show };
 }

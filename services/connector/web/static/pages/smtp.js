@@ -71,8 +71,9 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
     async function sent(send, onAnswer) {
       Object.values(fields).forEach((each) => each.setError(null));
       replace(resultPlace);
+      const content = body();
       try {
-        onAnswer(await send(body()));
+        onAnswer(await send(content), content);
       } catch (problem) {
         showProblems(problem);
         return false;
@@ -88,9 +89,9 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
     }
 
     let failed = null;
-    const showResult = (check) => {
-      failed = check.result === "ok" ? null : JSON.stringify(body());
-      replace(resultPlace, result(check));
+    const showResult = (check, tested) => {
+      failed = check.result === "ok" ? null : JSON.stringify(tested);
+      if (JSON.stringify(body()) === JSON.stringify(tested)) replace(resultPlace, result(check));
     };
     /** What a test has shown holds for what was tested, and not for what is typed since. */
     const forgetResult = () => replace(resultPlace);
@@ -99,7 +100,15 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
       if (failed !== JSON.stringify(body())) return true;
       return elements.confirmDialog({ title: t("smtp.save_failed.title"), content: h("p", {}, t("smtp.save_failed.text")), confirm: t("smtp.save_failed") });
     }
-    const store = async () => (await isMeant()) && sent((content) => put(path, content, signal), (saved) => draw(saved, { isNew: true }));
+    const store = async () => (await isMeant()) && sent((content) => put(path, content, signal), drawSaved);
+    /** What is typed while it is being saved stays typed, and whoever types goes on. */
+    function drawSaved(saved, sent) {
+      const since = Object.entries(fields).filter(([name, { input }]) => input.value.trim() !== String(sent[name] ?? "").trim());
+      const typing = Object.keys(fields).find((name) => fields[name].input === document.activeElement);
+      const drawnAnew = draw(saved, { isNew: true });
+      for (const [name, { input }] of since) drawnAnew[name].input.value = input.value;
+      drawnAnew[since.length ? typing : null]?.input.focus();
+    }
     const submit = (event) => {
       event.preventDefault();
       elements.busy(save, store);
@@ -142,9 +151,10 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
       if (!configuration.check) resultPlace.prepend(elements.notice("info", null, h("p", {}, t("smtp.untested"))));
       place.querySelector("button[type=submit]")?.focus();
     }
+    return fields;
   }
 
-  const element = h("details", { class: "smtp", ontoggle: (event) => event.target.open && load() }, h("summary", {}, t("smtp.title")), place);
+  const element = h("details", { class: "smtp", "data-part": "smtp", ontoggle: (event) => event.target.open && load() }, h("summary", {}, t("smtp.title")), place);
   return { element, saveTyped: () => saveTyped() };
 }
 

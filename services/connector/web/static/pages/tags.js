@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { actionButton, field, pageHeading, showProblem, tellDone } from "../core/elements.js";
 import { formDialog } from "../core/form_dialog.js";
 import { count, t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
 import { may } from "../core/session.js";
 import { forgetChoices } from "./inbox_choices.js";
 import { settingsTabs } from "./settings.js";
@@ -15,10 +16,15 @@ export async function show({ main, signal }) {
   const heading = pageHeading(t("tags.title"));
   const mayEdit = may("inbox.messages", "edit");
 
+  const list = h("ul", { class: "templates", "aria-label": t("tags.title") });
+  const pages = pagedList({ load: () => get("/tags", signal), render: row, container: list, label: t("common.load_more") });
+
   async function draw() {
-    const { items } = await get("/tags", signal);
+    const shown = await pages.refresh();
+    if (shown === null) return;
     replace(problemPlace);
-    replace(listPlace, items.length ? h("ul", { class: "templates", "aria-label": t("tags.title") }, items.map(row)) : h("p", { class: "muted" }, t("tags.none")));
+    if (shown === 0) replace(listPlace, h("p", { class: "muted" }, t("tags.none")));
+    else if (!listPlace.contains(list)) replace(listPlace, list);
   }
 
   /** Draws the list again and says what was done; what had the focus may be gone. */

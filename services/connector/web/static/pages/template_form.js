@@ -11,7 +11,7 @@ const LANGUAGES = ["ar", "cs", "da", "de", "en", "es", "fr", "it", "ja", "ko", "
 const MOST_CHARACTERS = 4000;
 
 /** Without a `template` it is one for a new one, which `send(values)` creates. `onSaved()` is called when the server has it. */
-export function templateForm({ template, version, label, more, send = change, onSaved }) {
+export function templateForm({ template, version, label, more, send = (values) => patchVersion(`/reply-templates/${template.id}`, values, version), onSaved }) {
   const name = elements.field(t("templates.name"), { name: "name", maxlength: 60, autocomplete: "off", value: template?.name ?? "" });
   const id = newId("template");
   const text = h("textarea", { id, class: "input", rows: 6, dir: "auto", maxlength: MOST_CHARACTERS, "aria-describedby": `${id}-hint ${id}-error` });
@@ -23,10 +23,6 @@ export function templateForm({ template, version, label, more, send = change, on
   append(spoken, names.map(([code, shown]) => h("option", { value: code, selected: code === (template?.language ?? language()) }, shown)));
   // The text of a text area is its content, not an attribute; a form that is reset comes back to it.
   text.defaultValue = template?.text ?? "";
-
-  function change(values) {
-    return patchVersion(`/reply-templates/${template.id}`, values, version);
-  }
 
   function setTextError(problem) {
     textError.textContent = problem ?? "";

@@ -12,8 +12,8 @@ import { followResent, resendDialog } from "./webhook_resend.js";
 const READ_AGAIN_MS = 1500;
 const READ_AGAIN_TIMES = 6;
 
-/** `refresh()` reads the list again, `showSecret(answer)` shows a new secret; `openDeliveries` are the ids whose deliveries are unfolded. */
-export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecret }) {
+/** `refresh()` reads the list again, `showSecret(answer)` shows a new secret; `openDeliveries` are the ids whose deliveries are unfolded, `openForms` the open forms by id. */
+export function webhookItem(webhook, { signal, openDeliveries, openForms, refresh, showSecret }) {
   const path = `/webhooks/${webhook.id}`;
   const name = webhook.description || webhook.url;
   const problemPlace = h("div", { class: "place" });
@@ -34,7 +34,8 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     attempt(async () => {
       const { content, version } = await getVersion(path, signal);
       const close = () => {
-        replace(editPlace);
+        openForms.delete(webhook.id);
+        form.element.remove();
         focusOn("edit");
       };
       const form = webhookForm({
@@ -43,16 +44,25 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
         send: async (values) => {
           const changes = Object.fromEntries(Object.entries(values).filter(([field, value]) => String(value) !== String(content[field])));
           if (Object.keys(changes).length) await patchVersion(path, changes, version, signal);
-          replace(editPlace);
+          openForms.delete(webhook.id);
+          form.element.remove();
           await refresh();
           elements.tellDone(t("webhooks.saved"));
           focusOn("edit");
         },
         more: elements.actionButton(t("common.cancel"), close, { class: "button button-secondary" }),
       });
+      openForms.set(webhook.id, form.element);
       replace(editPlace, form.element);
       form.focus();
     });
+
+  /** An item that is drawn anew because the webhook has changed keeps what is typed in its form, and the keyboard there. */
+  function takeOver(form) {
+    const typing = form.contains(document.activeElement) && document.activeElement;
+    editPlace.append(form);
+    if (typing) queueMicrotask(() => typing.focus());
+  }
 
   // The item may have been drawn anew.
   const focusOn = (what) => document.querySelector(`[data-webhook="${webhook.id}"] [data-action="${what}"]`)?.focus();
@@ -102,6 +112,7 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     });
   }
 
+  if (openForms.has(webhook.id)) takeOver(openForms.get(webhook.id));
   const secondary = { class: "button button-secondary button-small" };
   const action = (key, work, attributes = secondary) => elements.actionButton(t(key), work, { ...attributes, "aria-label": t("webhooks.action_named", { action: t(key), name }) });
   return h(

@@ -16,9 +16,10 @@ export async function show({ main, signal }) {
   const problemPlace = h("div", { class: "place" });
   const list = h("ul", { class: "webhooks", "aria-label": t("webhooks.title") });
   const openDeliveries = new Set();
+  const openForms = new Map();
   const pages = pagedList({
     load: (cursor) => get(`/webhooks${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
-    render: (webhook) => webhookItem(webhook, { signal, openDeliveries, refresh, showSecret }),
+    render: (webhook) => webhookItem(webhook, { signal, openDeliveries, openForms, refresh, showSecret }),
     container: list,
     label: t("common.load_more"),
   });

@@ -1,0 +1,45 @@
+"""An answer of the server's that comes when the page has gone on: held and let through, without a clock."""
+
+import asyncio
+
+from playwright.async_api import APIResponse, Page, Route
+
+
+async def everything_is_drawn(page: Page) -> None:
+    """Whatever came before this, the page has had its turns to draw it."""
+    await page.evaluate(
+        "async () => { await fetch('/livez').catch(() => {}); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); }"
+    )
+
+
+class Late:
+    """The first request to an address: its answer is held when the server has given it, and all later ones go their way."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page, self._pattern = page, pattern
+        self._held: asyncio.Future[tuple[Route, APIResponse]] = asyncio.get_running_loop().create_future()
+        self._is_taken = False
+
+    async def take(self, route: Route) -> None:
+        if self._is_taken:
+            return await route.continue_()
+        self._is_taken = True
+        self._held.set_result((route, await route.fetch()))
+        return None
+
+    async def answered(self) -> None:
+        """Waits until the server has answered, of which the page knows nothing yet."""
+        await self._held
+
+    async def comes(self) -> None:
+        """Lets the answer through, and waits until the page has drawn what it draws of it."""
+        route, answer = await self._held
+        await route.fulfill(response=answer)
+        await everything_is_drawn(self._page)
+        await self._page.unroute(self._pattern)
+
+
+async def late(page: Page, pattern: str) -> Late:
+    held = Late(page, pattern)
+    await page.route(pattern, held.take)
+    return held
