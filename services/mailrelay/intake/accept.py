@@ -15,7 +15,7 @@ from uuid import UUID
 from services.mailrelay.intake.journal import AcceptedRow, Journal
 from services.mailrelay.intake.lanes import lane_of
 from services.mailrelay.intake.recipients import Recipient
-from shared.blobs import BlobStore
+from shared.blobs import Blob, BlobStore
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.driver import new_id
@@ -56,22 +56,24 @@ async def store_mail(
     if len(recipients) == 1:
         [(recipient, address)] = recipients.items()
         key = ContentKey.new(recipient.account_id, new_id())
-        row = _row(key, recipient, address, origin, mail_key=mail_key, size=len(content))
-        rows = [await _with_content(row, key, content, blobs, inline_limit_bytes)]
+        raw, blob = await _stored(key, content, blobs, inline_limit_bytes)
+        rows = [
+            _row(key, recipient, address, origin, mail_key=mail_key, size=len(content), raw=raw, blob=blob)
+        ]
     else:
         rows = await _rows_for_several(content, recipients, origin, mail_key, blobs)
-    await journal.append([_in_its_lane(row, origin) for row in rows])
+    await journal.append(rows)
     return [row.id for row in rows]
 
 
-async def _with_content(
-    row: AcceptedRow, key: ContentKey, content: bytes, blobs: BlobStore, inline_limit_bytes: int
-) -> AcceptedRow:
+async def _stored(
+    key: ContentKey, content: bytes, blobs: BlobStore, inline_limit_bytes: int
+) -> tuple[bytes | None, Blob | None]:
+    """The sealed mail for its row, or the blob that it lies in."""
     sealed = await _seal_off_loop(len(content), lambda: key.seal("raw", content))
     if len(sealed.ciphertext) <= inline_limit_bytes:
-        return row._replace(raw=sealed.ciphertext)
-    blob = await blobs.put(row.id, sealed.ciphertext)
-    return row._replace(blob_key=blob.key, blob_digest=blob.digest)
+        return sealed.ciphertext, None
+    return None, await blobs.put(key.accepted_mail_id, sealed.ciphertext)
 
 
 async def _rows_for_several(
@@ -86,20 +88,9 @@ async def _rows_for_several(
     sealed = await _seal_off_loop(len(content), lambda: keys[0].seal_shared(blob_id, content))
     blob = await blobs.put(blob_id, sealed.ciphertext)
     return [
-        _row(key, recipient, address, origin, mail_key=mail_key, size=len(content))._replace(
-            blob_key=blob.key, blob_digest=blob.digest
-        )
+        _row(key, recipient, address, origin, mail_key=mail_key, size=len(content), raw=None, blob=blob)
         for key, (recipient, address) in zip(keys, recipients.items(), strict=True)
     ]
-
-
-def _in_its_lane(row: AcceptedRow, origin: Origin) -> AcceptedRow:
-    lane = lane_of(
-        origin.sender,
-        is_from_known_network=origin.is_known_network,
-        is_in_blob_store=row.blob_key is not None,
-    )
-    return row._replace(lane=lane.value)
 
 
 def _keys_of_copies(account_ids: list[UUID]) -> list[ContentKey]:
@@ -119,8 +110,15 @@ def _row(
     *,
     mail_key: MailPublicKey,
     size: int,
+    raw: bytes | None,
+    blob: Blob | None,
 ) -> AcceptedRow:
-    """The row of a copy, still without its mail."""
+    """The row of a copy, whose mail is in it or in the blob store."""
+    lane = lane_of(
+        origin.sender,
+        is_from_known_network=origin.is_known_network,
+        is_in_blob_store=blob is not None,
+    )
     envelope = {
         "mail_from": origin.sender,
         "rcpt_to": address,
@@ -138,5 +136,8 @@ def _row(
         mail_key_id=mail_key.key_id,
         content_key=key.seal_to(mail_key),
         envelope=key.seal("envelope", json.dumps(envelope).encode()).ciphertext,
-        raw=None,
+        raw=raw,
+        blob_key=None if blob is None else blob.key,
+        blob_digest=None if blob is None else blob.digest,
+        lane=lane.value,
     )

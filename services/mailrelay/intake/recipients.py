@@ -77,6 +77,7 @@ class Recipients:
         self._domain = domain
         self._postmaster_local_part = postmaster_local_part
         self._metrics = metrics
+        self._found_in_memory = metrics.lookups.labels("memory")
         self._cache: OrderedDict[str, Recipient] = OrderedDict()
         self._local_parts: dict[UUID, str] = {}
         self._is_listening = False
@@ -120,7 +121,7 @@ class Recipients:
         known = self._cache.get(local_part)
         if known is not None:
             self._cache.move_to_end(local_part)
-            self._metrics.lookups.labels("memory").inc()
+            self._found_in_memory.inc()
             return known
         changes = self._change_count
         try:

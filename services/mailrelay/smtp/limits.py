@@ -7,6 +7,7 @@ which Amazon's mail has come. When the others' connections are all taken, those 
 Pure but for what it counts: the clock is given.
 """
 
+import functools
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence, Set
@@ -84,6 +85,14 @@ class LimitExceeded(Exception):
         return _REPLIES[self.hit]
 
 
+@functools.lru_cache(maxsize=8192)
+def _networks_of(address: Address) -> tuple[Network, tuple[tuple[str, int], ...]]:
+    """The network that an address belongs to, and what its mail is counted for (MailSource.networks)."""
+    network, site = network_of(address), site_of(address)
+    counted = ((str(network), 1),)
+    return network, counted if site is None else (*counted, (str(site), SITE_FACTOR))
+
+
 @dataclass(slots=True)
 class _NetworkUse:
     """What the open sessions of one network hold."""
@@ -121,8 +130,8 @@ class Limits:
         self.clock = clock
         self._proven_networks = proven_networks
         self._connection_limit = connection_limit
-        self._use_by_network: dict[Network, _NetworkUse] = {}
-        self._unknown_by_network: OrderedDict[Network, _UnknownRecipients] = OrderedDict()
+        self._use_by_network: dict[str, _NetworkUse] = {}
+        self._unknown_by_network: OrderedDict[str, _UnknownRecipients] = OrderedDict()
         self._open: set[ClientQuota] = set()
         self._memory = 0
         self._memory_of_a_network = int(settings.memory_budget_bytes * _SHARE_OF_A_NETWORK)
@@ -140,11 +149,8 @@ class Limits:
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         real = address if mapped is None else mapped
         is_trusted = any(real in network for network in self.settings.trusted_networks)
-        network, site = network_of(address), site_of(address)
-        source = MailSource(
-            ((network, 1),) if site is None else ((network, 1), (site, SITE_FACTOR)),
-            network in self._proven_networks(),
-        )
+        network, counted = _networks_of(address)
+        source = MailSource(counted, network in self._proven_networks())
         limit = self._connection_limit
         if not (is_trusted or source.is_proven):
             limit = max(1, int(limit * self._share_of_others()))
@@ -167,7 +173,7 @@ class Limits:
         """What is left for networks from which no mail of Amazon's is known to come."""
         return 1 - _KEPT_FREE if self.settings.trusted_networks or self._proven_networks() else 1
 
-    def _use_of(self, network: Network) -> _NetworkUse:
+    def _use_of(self, network: str) -> _NetworkUse:
         return self._use_by_network.get(network) or _NetworkUse()
 
     def _make_room(self) -> None:
@@ -225,7 +231,7 @@ class Limits:
         """How full the bucket of unknown recipients is with this one: the network's, or, as far as it may hold more, its site's."""
         return max(self._count_unknown_of(network) / factor for network, factor in source.networks)
 
-    def _count_unknown_of(self, network: Network) -> float:
+    def _count_unknown_of(self, network: str) -> float:
         now = self.clock()
         unknown = self._unknown_by_network.setdefault(network, _UnknownRecipients(0, now))
         self._unknown_by_network.move_to_end(network)
@@ -261,7 +267,7 @@ class ClientQuota:
         return self.is_trusted or self.source.is_proven
 
     @property
-    def widest_network(self) -> Network:
+    def widest_network(self) -> str:
         """The site, where there is one."""
         return self.source.networks[-1][0]
 
@@ -318,6 +324,8 @@ class ClientQuota:
         What is our fault (4yz) is not held against the client, but for addresses that we do not know after a restore: whoever guesses is
         as slow as ever.
         """
+        if reply.code < 400:
+            return 0
         if reply is replies.TOO_MANY_RECIPIENTS:
             self._limits.on_hit(LimitHit.RECIPIENTS)
         is_unknown = reply in {replies.UNKNOWN_ADDRESS, replies.ADDRESS_UNCERTAIN}

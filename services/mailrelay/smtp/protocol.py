@@ -101,7 +101,7 @@ class RelaySession(SMTP):
                 ClientReader(self._reader),
                 writer,
                 start_tls=self._start_tls,
-                rearm_timer=self._reset_timeout,
+                rearm_timer=self._look_within,
             )
             await dialogue.run()
         except SessionEnded as ended:
@@ -145,6 +145,11 @@ class RelaySession(SMTP):
         self._state.tls_version = tls_version
         self._state.trace.note(f"encrypted with {tls_version}")
         self.transport = self._writer.transport
+
+    def _look_within(self, seconds: float) -> None:
+        """A time may be over after so many seconds. A timer that fires sooner is armed anew by then."""
+        if self._timeout_handle is None or self._timeout_handle.when() > self.loop.time() + seconds:
+            self._reset_timeout(seconds)
 
     @override
     def _timeout_cb(self) -> None:
@@ -197,7 +202,9 @@ class RelaySession(SMTP):
     def _close(self) -> None:
         if self.transport is not None:
             self.transport.close()
-            self._reset_timeout(_LAST_REPLY_SECONDS)
+            # Otherwise the connection is closed within a step of the event loop.
+            if self._state.tls_version is not None or self._writer.transport.get_write_buffer_size():
+                self._reset_timeout(_LAST_REPLY_SECONDS)
 
     @override
     def eof_received(self) -> bool | None:

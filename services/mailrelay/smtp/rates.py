@@ -10,11 +10,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from services.mailrelay.settings import RelaySettings
-from shared.networks import Network
 
 # The site of an IPv6 network, with its 65,536 networks, may do as much as four of them.
 SITE_FACTOR: Final = 4
@@ -28,9 +27,10 @@ _REMEMBERED_LEVELS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class MailSource:
-    """Where mail comes from. `networks`: the network, and its site if it has one, with what each may do beside one network."""
+    """Where mail comes from. `networks`: the network, and its site if it has one, with what each may do beside one network. They are
+    named by their texts, since each look at a network object's hash takes a microsecond."""
 
-    networks: tuple[tuple[Network, int], ...]
+    networks: tuple[tuple[str, int], ...]
     is_proven: bool
 
 
@@ -41,10 +41,8 @@ class _Level:
     raised_at: float
 
 
-class _Limit(NamedTuple):
-    key: Hashable
-    mails: float
-    bytes: float
+# Whose level it is, and how many mails and bytes an hour it may get.
+_Limit = tuple[Hashable, float, float]
 
 
 class Rates:
@@ -74,43 +72,46 @@ class Rates:
             self._levels.popitem(last=False)
 
     def _raise(self, limit: _Limit, *, mails: int, size: int) -> None:
+        key, most_mails, most_bytes = limit
         now = self._clock()
-        level = self._levels.setdefault(limit.key, _Level(0, 0, now))
+        level = self._levels.get(key)
+        if level is None:
+            level = self._levels[key] = _Level(0, 0, now)
+        else:
+            self._levels.move_to_end(key)
         drained = (now - level.raised_at) / _HOUR
-        level.mails = max(0.0, level.mails - drained * limit.mails) + mails
-        level.bytes = max(0.0, level.bytes - drained * limit.bytes) + size
+        level.mails = max(0.0, level.mails - drained * most_mails) + mails
+        level.bytes = max(0.0, level.bytes - drained * most_bytes) + size
         level.raised_at = now
-        self._levels.move_to_end(limit.key)
 
     def _is_any_full(self, limits: Iterable[_Limit]) -> bool:
-        return any(self._is_full(limit) for limit in limits)
-
-    def _is_full(self, limit: _Limit) -> bool:
-        level = self._levels.get(limit.key)
-        if level is None:
-            return False
-        drained = (self._clock() - level.raised_at) / _HOUR
-        return (
+        for key, most_mails, most_bytes in limits:
+            level = self._levels.get(key)
+            if level is None:
+                continue
+            drained = (self._clock() - level.raised_at) / _HOUR
             # One more would not fit; the first always does.
-            level.mails - drained * limit.mails > max(0.0, limit.mails - 1)
-            or level.bytes - drained * limit.bytes >= limit.bytes
-        )
+            if level.mails - drained * most_mails > max(0.0, most_mails - 1):
+                return True
+            if level.bytes - drained * most_bytes >= most_bytes:
+                return True
+        return False
 
     def _of_address(self, relay_address_id: UUID, source: MailSource) -> Iterator[_Limit]:
         settings = self._settings
         factor = _PROVEN_FACTOR if source.is_proven else 1
         mails, size = settings.address_mails_per_hour * factor, settings.address_bytes_per_hour * factor
-        yield _Limit((relay_address_id, source.is_proven), mails, size)
+        yield (relay_address_id, source.is_proven), mails, size
         for network, _ in source.networks:
-            key = (relay_address_id, network)
-            yield _Limit(key, mails * _SHARE_OF_A_NETWORK, size * _SHARE_OF_A_NETWORK)
+            yield (relay_address_id, network), mails * _SHARE_OF_A_NETWORK, size * _SHARE_OF_A_NETWORK
 
     def _of_network(self, source: MailSource) -> Iterator[_Limit]:
         settings = self._settings
         factor = _PROVEN_FACTOR if source.is_proven else 1
         for network, of_kind in source.networks:
-            yield _Limit(
+            factor_of_kind = factor * of_kind
+            yield (
                 network,
-                settings.network_mails_per_hour * factor * of_kind,
-                settings.network_bytes_per_hour * factor * of_kind,
+                settings.network_mails_per_hour * factor_of_kind,
+                settings.network_bytes_per_hour * factor_of_kind,
             )
