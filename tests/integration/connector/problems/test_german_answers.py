@@ -53,7 +53,6 @@ def _requests(document: Mapping[str, Any]) -> Iterator[tuple[str, str, JsonValue
             if "{" in path:
                 yield method, path.replace("}", "").replace("{", "no-"), None, {_NO_FIELD: "x"}
             for wrong in _PARAMETERS if names else ():
-                yield method, path, None, dict.fromkeys([*names, _NO_FIELD], wrong)
                 yield method, path, None, dict.fromkeys(names, wrong)
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if body is not None:
