@@ -38,9 +38,9 @@ async def test_a_full_folder_is_told_as_452_until_there_is_room(
         running(database, small_folder, tmp_path / "log", inline_limit_bytes="1000") as relay,
         Load(relay.port, clients=10) as load,
     ):
-        await load.more("data 452", 50)
+        await load.more("data 452", 20)
         assert await mount("-o", "remount,size=100m", str(small_folder.blob_folder))
-        await load.more("data 250", 100)
+        await load.more("data 250", 30)
 
     assert load.codes["data 451"] == 0
     await assert_nothing_lost("blob folder full", database, small_folder, load)
@@ -55,12 +55,12 @@ async def test_a_folder_that_is_read_only_is_told_as_451_until_it_is_not(
         running(database, small_folder, tmp_path / "log", inline_limit_bytes="1000") as relay,
         Load(relay.port, clients=10) as load,
     ):
-        await load.more("data 250", 50)
+        await load.more("data 250", 20)
         async with asyncio.timeout(20):
             while not await mount("-o", "remount,ro", folder):
                 pass  # refused while a file is being written
-        await load.more("data 451", 50)
+        await load.more("data 451", 20)
         assert await mount("-o", "remount,rw", folder)
-        await load.more("data 250", 100)
+        await load.more("data 250", 30)
 
     await assert_nothing_lost("blob folder read-only", database, small_folder, load)

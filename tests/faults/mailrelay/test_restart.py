@@ -36,6 +36,8 @@ PROCESSES = 2
 CLIENTS = 10
 # `make soak` kills some seventy, the supervisor among them.
 KILLS = 1
+# Accepted before and after each: of every client two.
+MAILS = 20
 # Where the load goes on while something else is waited for.
 PAUSE_SECONDS = 0.2
 NEW_ADDRESS = "newaddres"
@@ -159,7 +161,7 @@ async def test_every_process_takes_sessions_and_the_side_port_tells_of_all(
     accepted = [f'replyco_smtp_mails_accepted_total{{process="{number}"}}' for number in range(PROCESSES)]
     before = [await figure(log, name) for name in accepted]
     async with Load(relay.port, clients=30) as load:
-        await load.more("data 250", 100)
+        await load.more("data 250", 2 * MAILS)
         status, figures = await side(log, "/metrics")
 
         assert status == 200
@@ -186,10 +188,10 @@ async def test_a_rolling_restart_under_load_refuses_nobody_and_loses_nothing(
 ):
     first = set(accepting(relay))
     async with Load(relay.port, clients=CLIENTS, pause_seconds=PAUSE_SECONDS) as load:
-        await load.more("data 250", 50)
+        await load.more("data 250", MAILS)
         psutil.Process(relay.pid).send_signal(signal.SIGHUP)
         await said(log, "restart_done")
-        await load.more("data 250", 50)
+        await load.more("data 250", MAILS)
 
     assert first.isdisjoint(accepting(relay))
     assert len(accepting(relay)) == PROCESSES
@@ -224,13 +226,13 @@ async def test_a_process_killed_under_load_comes_back(
     before = await figure(log, "replyco_relay_process_deaths_total")
     async with Load(relay.port, clients=CLIENTS, pause_seconds=PAUSE_SECONDS) as load:
         for kills in range(1, KILLS + 1):
-            await load.more("data 250", 50)
+            await load.more("data 250", MAILS)
             # The other one may still be starting, and whoever dies before it accepts mail is no death but a failed start.
             min(accepting(relay).values(), key=psutil.Process.create_time).kill()
             await said(log, "process_died", kills)
             await until(lambda: len(accepting(relay)) == PROCESSES)
             await until(lambda: _is_ready(log))
-        await load.more("data 250", 50)
+        await load.more("data 250", MAILS)
 
     assert await figure(log, "replyco_relay_process_deaths_total") == before + KILLS
     await assert_all_is_kept(database, keys, load)
@@ -242,7 +244,7 @@ async def test_a_frozen_process_is_replaced_and_who_waited_for_it_is_answered(
     frozen, *_ = accepting(relay).values()
     before = await figure(log, "replyco_relay_process_hangs_total")
     async with Load(relay.port, clients=CLIENTS, pause_seconds=PAUSE_SECONDS) as load:
-        await load.more("data 250", 20)
+        await load.more("data 250", MAILS)
         frozen.suspend()
         assert (await side(log, "/livez"))[0] == 503
         waiting = [asyncio.create_task(connect(relay.port)) for _ in range(20)]
@@ -250,7 +252,7 @@ async def test_a_frozen_process_is_replaced_and_who_waited_for_it_is_answered(
         for client in await asyncio.gather(*waiting):
             client.writer.close()
         await until(lambda: _is_ready(log))
-        await load.more("data 250", 20)
+        await load.more("data 250", MAILS)
 
     assert not frozen.is_running()
     assert (await side(log, "/livez"))[0] == 200
@@ -286,7 +288,7 @@ async def test_what_cannot_start_replaces_nothing(
     assert set(accepting(relay)) == before
     assert "The key file" in log.text
     async with Load(relay.port, clients=CLIENTS) as load:
-        await load.more("data 250", 20)
+        await load.more("data 250", MAILS)
     await assert_all_is_kept(database, keys, load)
 
 
@@ -403,7 +405,7 @@ async def _answers(clients: list[Client]) -> set[str]:
 async def test_a_stop_ends_every_process_cleanly(relay: RelayProcess, log: Log):
     processes = list(accepting(relay).values())
     async with Load(relay.port, clients=CLIENTS) as load:
-        await load.more("data 250", 50)
+        await load.more("data 250", MAILS)
         await relay.end(signal.SIGTERM)
 
     assert await relay.ended() == 0
