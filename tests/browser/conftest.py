@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from shared.keyring import Keyring
-from tests.browser.running import CHROMIUM, PATIENCE_MS, chromium, running_site
+from tests.browser.running import CHROMIUM, PATIENCE_MS, chromium, german_page, running_site
 from tests.browser.steps import Site
 from tests.conftest import Database, Keys
 
@@ -31,19 +31,5 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
 @pytest.fixture
 async def page(browser: Browser, site: Site) -> AsyncIterator[Page]:
     """An empty German browser; a script error or a refused resource fails the test."""
-    context = await browser.new_context(base_url=site.url, locale="de-DE", timezone_id="Europe/Berlin")
-    context.set_default_timeout(PATIENCE_MS)
-    opened = await context.new_page()
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on(
-        "console",
-        lambda line: (
-            complaints.append(line.text)
-            if line.type == "error" and "Failed to load resource" not in line.text
-            else None
-        ),
-    )
-    yield opened
-    await context.close()
-    assert complaints == []
+    async with german_page(browser, site.url) as opened:
+        yield opened

@@ -9,7 +9,7 @@ from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 from pydantic import SecretStr
 
 from deploy.demo.postgres import CONNECTOR, OWNER
@@ -57,6 +57,27 @@ async def chromium() -> AsyncIterator[Browser]:
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield launched
         await launched.close()
+
+
+@asynccontextmanager
+async def german_page(browser: Browser, url: str) -> AsyncIterator[Page]:
+    """An empty German browser; a script error or a refused resource fails whoever has it."""
+    context = await browser.new_context(base_url=url, locale="de-DE", timezone_id="Europe/Berlin")
+    context.set_default_timeout(PATIENCE_MS)
+    opened = await context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on(
+        "console",
+        lambda line: (
+            complaints.append(line.text)
+            if line.type == "error" and "Failed to load resource" not in line.text
+            else None
+        ),
+    )
+    yield opened
+    await context.close()
+    assert complaints == []
 
 
 @asynccontextmanager

@@ -28,7 +28,8 @@ from shared.settings import BlobSettings
 from tests.browser.product.payloads import PAYLOADS
 from tests.browser.product.started import started_product
 from tests.browser.product.test_hostile_mail import look_at_all
-from tests.browser.running import PATIENCE_MS, chromium
+from tests.browser.running import PATIENCE_MS, chromium, german_page, running_site
+from tests.browser.test_inbox_work import scrolled_to_the_end
 from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.faults.connector.data_key_kills import changed_through_kills
@@ -87,6 +88,7 @@ _WEEK = Plan(
 )
 _EXAMPLES_AN_OPERATION = 30
 _CONVERSATIONS_OF_A_LARGE_INSTALLATION = 100_000
+_CONVERSATIONS_OF_A_LONG_LIST = 10_000
 _ERASED_CONVERSATIONS = 50_000
 _GROWTH_LIMIT_MB = 50
 _TEMPLATE = "replyco_template"
@@ -485,6 +487,19 @@ async def _hostile_mail(_environment: Environment) -> Outcome:
     return Outcome(True, {"payloads": len(PAYLOADS)})
 
 
+async def _long_list(environment: Environment) -> Outcome:
+    """A list of conversations as long as no agent's, scrolled to its end in a browser."""
+    expect.set_options(timeout=PATIENCE_MS)
+    database = await environment.database()
+    async with (
+        chromium() as browser,
+        running_site(database, environment.keys, environment.keyring) as site,
+        german_page(browser, site.url) as page,
+    ):
+        await scrolled_to_the_end(page, site, _CONVERSATIONS_OF_A_LONG_LIST)
+    return Outcome(True, {"conversations": _CONVERSATIONS_OF_A_LONG_LIST})
+
+
 def _api(kind: Kind) -> Round:
     """Every operation of the API as this caller, with everything that schemathesis thinks of."""
 
@@ -545,5 +560,6 @@ ROUNDS: Mapping[str, Round] = {
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_with_data()},
     "erasure": _erasure,
     "hostile-mail": _hostile_mail,
+    "long-list": _long_list,
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }
