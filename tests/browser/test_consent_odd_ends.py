@@ -20,7 +20,9 @@ from tests.browser.steps import (
     consent,
     enter,
     open_amazon,
+    open_signed_in,
 )
+from tests.factories import make_grant, make_integration, make_relay_address
 
 
 async def test_after_cancel_the_page_waits_on_and_says_calmly_that_the_window_is_still_there(page: Page):
@@ -279,11 +281,12 @@ async def test_who_forgets_to_sign_out_at_amazon_is_told_and_then_connects_the_s
     await expect(page.get_by_test_id("integration-row")).to_have_count(2)
 
 
-async def test_a_second_store_in_english(page: Page):
-    await enter(page)
-    await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
-    await name_it(page, "Lampen")
-    await page.goto("/integrations")
+async def test_a_second_store_in_english(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        first = await make_integration(session, site.account.id, name="Lampen", seller_id=LAMPENLADEN)
+        await make_grant(session, site.keyring, first)
+        await make_relay_address(session, first)
+    await open_signed_in(page)
     await page.get_by_role("button", name="English").click()
 
     await page.get_by_role("link", name="+ Add integration").click()

@@ -141,7 +141,6 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page,
 
     await page.get_by_role("button", name="Testen").click()
     await expect(page.locator(".smtp .notice-bad")).to_be_visible()
-    await page.screenshot(path="test-artifacts/smtp.png", full_page=True)
     await page.get_by_role("button", name="Speichern").click()
     saved = await late(page, "**/smtp-configuration")
     await page.get_by_role("dialog").get_by_role("button", name="Trotzdem speichern").click()

@@ -207,6 +207,7 @@ async def amazon_opens_beside_and_the_first_window_goes_on_by_itself(walker: Wal
     page = walker.page
     amazon = await walker.authorizes()
     await expect(walker.heading("wizard.waiting.title")).to_be_visible()
+    waiting = page.url
     await page.reload()
     await expect(walker.heading("wizard.waiting.title")).to_be_visible()
     await page.get_by_role("link", name=walker.texts["wizard.to_list"]).click()
@@ -222,6 +223,8 @@ async def amazon_opens_beside_and_the_first_window_goes_on_by_itself(walker: Wal
     await expect(amazon.get_by_text(walker.texts["connect.close_window"])).to_be_visible()
     await amazon.close()
     await expect(page.get_by_label(walker.texts["wizard.name.label"])).to_be_focused()
+    # The address is still the one at which it waited, so another tab goes on here, too.
+    assert page.url == waiting
 
 
 async def a_name_makes_the_address(walker: Walker) -> UUID:
