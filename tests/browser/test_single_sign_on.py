@@ -8,13 +8,14 @@ from playwright.async_api import Page, expect
 from services.sandbox.state.openid_provider import CLIENT_SECRET
 from tests.browser.late import late
 from tests.browser.steps import PASSWORD, Site, open_signed_in
+from tests.no_tls import NO_AUTHORITIES
 
 ISSUER = "https://id.company.example/lampenladen"
 
 
 async def _person(site: Site, subject: str, email: str, name: str, *groups: str) -> None:
     """Somebody with an account at the company."""
-    async with httpx2.AsyncClient() as control:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as control:
         body = {"email": email, "name": name, "groups": groups, "methods": ["pwd", "otp"]}
         answer = await control.put(f"{site.amazon_url}/control/company-people/{subject}", json=body)
         assert answer.status_code == 200, answer.text
@@ -144,7 +145,7 @@ async def test_whoever_has_come_by_the_company_account_confirms_there_who_they_a
     await page.get_by_role("button", name="Speichern").press("Enter")
     await expect(page.locator("#done")).to_contain_text("Gespeichert.")
     await page.context.clear_cookies()
-    async with httpx2.AsyncClient() as control:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as control:
         # The provider has asked an hour ago: no proof of who is there now.
         await control.post(f"{site.amazon_url}/control/scenarios/sso-not-asked-again", json={"count": 1})
     await page.goto(f"/sign-in/company/{site.account.id}?next=%2Fsettings%2Fsecurity")

@@ -18,6 +18,7 @@ from shared.keyring import Keyring
 from shared.permissions import Level, Permission
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_conversation, make_integration, make_user
+from tests.no_tls import NO_AUTHORITIES
 
 _PAUSE_SECONDS: Final = 0.02
 
@@ -95,7 +96,7 @@ class HttpLoad:
 
     def _open(self) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {self._program.key}"}
-        return httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False)
+        return httpx2.AsyncClient(headers=headers, timeout=60, trust_env=False, verify=NO_AUTHORITIES)
 
     async def _client(self) -> None:
         notes = f"{self._url}/conversations/{self._program.conversation_id}/notes"

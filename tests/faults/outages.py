@@ -12,6 +12,7 @@ import psutil
 from deploy.demo.postgres import EmbeddedPostgres
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.load import Load, make_address
+from tests.no_tls import NO_AUTHORITIES
 from tests.roles import ROLES, Replica, replica, running
 
 
@@ -75,7 +76,10 @@ async def lived_through(
     replicas = [replica(database, keys, folder, role, commit_timeout_seconds="3") for role in roles]
     ports = {each.role: each.port for each in replicas}
     refused_status = None
-    async with running(*replicas), httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+    async with (
+        running(*replicas),
+        httpx2.AsyncClient(timeout=60, trust_env=False, verify=NO_AUTHORITIES) as client,
+    ):
         async with Load(ports["relay"], clients=2, pause_seconds=0.05) as load:
             await load.more("data 250", 20)
             await asyncio.to_thread(outage.end, database.postgres)

@@ -25,6 +25,7 @@ from shared.metrics import CONTENT_TYPE
 from shared.side_port import Answer, answering_on
 from tests.conftest import Database, Keys
 from tests.exposed_metrics import exposed_metrics, labels_of_metrics
+from tests.no_tls import NO_AUTHORITIES
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = sorted((ROOT / "deploy/dashboards").glob("*.json"))
@@ -234,7 +235,7 @@ async def prometheus_of(shown: str, folder: Path) -> AsyncIterator[httpx2.AsyncC
                     raise AssertionError("it has not begun to listen")
                 drained = asyncio.create_task(process.stderr.read())
                 async with httpx2.AsyncClient(
-                    base_url=f"http://{found[1].decode()}", trust_env=False
+                    base_url=f"http://{found[1].decode()}", trust_env=False, verify=NO_AUTHORITIES
                 ) as client:
                     await _until_read_twice(client)
                     yield client

@@ -17,6 +17,7 @@ from shared.addresses import new_local_part
 from shared.database import create_engine, create_sessions
 from shared.tables import Account
 from tests.factories import make_integration, make_relay_address
+from tests.no_tls import NO_AUTHORITIES
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Seller:
 
 
 async def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    async with httpx2.AsyncClient(timeout=30, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=30, trust_env=False, verify=NO_AUTHORITIES) as client:
         answer = await client.post(url, json=body)
     answer.raise_for_status()
     content: dict[str, Any] = answer.json()

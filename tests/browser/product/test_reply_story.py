@@ -15,6 +15,7 @@ from shared.database import create_engine, create_sessions
 from shared.tables import OutboundMessage, ReplyState
 from tests.browser.product.mails import Seller, Store, make_store
 from tests.browser.steps import enter
+from tests.no_tls import NO_AUTHORITIES
 
 NAME = "Anleitung für Größe M.pdf"
 PDF = FilePayload(name=NAME, mimeType="application/pdf", buffer=b"%PDF-1.7 a manual")
@@ -37,7 +38,7 @@ class Amazon:
         await self._post("notification-addresses", body)
 
     async def _post(self, path: str, body: dict[str, Any]) -> None:
-        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=60, trust_env=False, verify=NO_AUTHORITIES) as client:
             answer = await client.post(f"{self._url}/sellers/{self._seller.seller_id}/{path}", json=body)
         answer.raise_for_status()
 
@@ -80,7 +81,7 @@ async def move_clock(stack: Stack, by: timedelta) -> None:
 
 
 async def scenario(stack: Stack, name: str, seller: Seller) -> None:
-    async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+    async with httpx2.AsyncClient(timeout=60, trust_env=False, verify=NO_AUTHORITIES) as client:
         answered = await client.post(
             f"{stack.sandbox_url}/control/scenarios/{name}", json={"seller_id": seller.seller_id}
         )

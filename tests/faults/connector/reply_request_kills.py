@@ -24,6 +24,7 @@ from tests.factories import make_user
 from tests.faults.mailrelay.reply_kills import Sent, count_sent, sending, until_none_is_under_way
 from tests.integration.mailrelay.outbound.conftest import Shop, make_shop
 from tests.integration.mailrelay.outbound.peer import Peer, listening
+from tests.no_tls import NO_AUTHORITIES
 from tests.roles import Replica, replica, running
 
 Victim = Literal["connector", "sender", "postgresql"]
@@ -270,6 +271,7 @@ async def _signed_in(shop: Shop, port: int) -> httpx2.AsyncClient:
         base_url=f"http://127.0.0.1:{port}",
         headers={CSRF_HEADER: csrf_token(token), "Cookie": f"{SESSION_COOKIE}={token}"},
         timeout=30,
+        verify=NO_AUTHORITIES,
     )
 
 

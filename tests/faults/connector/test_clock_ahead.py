@@ -21,6 +21,7 @@ from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address, make_user
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
+from tests.no_tls import NO_AUTHORITIES
 from tests.processes import command, free_port
 
 A_MONTH_AHEAD = "+35d"
@@ -68,7 +69,9 @@ async def running(
         },
     )
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{side_port}") as client:
+        async with httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{side_port}", verify=NO_AUTHORITIES
+        ) as client:
             yield client
     finally:
         if process.returncode is None:

@@ -19,6 +19,7 @@ from tests.faults.mailrelay.faults import clock_jumped
 from tests.faults.mailrelay.load import Load, reachable, running, stored
 from tests.faults.mailrelay.worker import worker_process
 from tests.integration.mailrelay.accepting import connect
+from tests.no_tls import NO_AUTHORITIES
 from tests.processes import free_port
 
 # `make soak` has more of them, with a hundred mails before and after each.
@@ -66,7 +67,7 @@ async def test_a_mail_worker_a_month_ahead_sweeps_no_blobs(database: Database, k
     shown: dict[str, str] = {}
     async with (
         worker_process(database, keys, environment=environment),
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=NO_AUTHORITIES) as client,
         asyncio.timeout(50),
     ):
         while shown.get("replyco_blob_sweep_put_off") != "1.0":
