@@ -31,7 +31,7 @@ async def test_it_drains_first_and_a_second_signal_ends_it_at_once(
             while (await kept.get(f"{url}/livez")).headers.get("connection") != "close":
                 pass
         async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as newcomer:
-            during = await newcomer.get(f"{url}/api/v1/openapi.json")
+            during = await newcomer.get(f"{url}/sign-in")
         ended = asyncio.create_task(connector.ended())
         # One that comes right behind the first is taken for the same.
         while not ended.done():
