@@ -20,7 +20,7 @@ async def test_replicas_are_replaced_under_load_and_nobody_notices(
         roles=("connector", "relay"),
         replaced_each=1,
         mails_between=8,
-        pause_seconds=0.5,
+        pause_seconds=1,
     )
 
     print(count)  # noqa: T201 - the counts are what this is for
