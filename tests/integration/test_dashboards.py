@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
+from http import HTTPStatus
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
@@ -251,7 +252,9 @@ async def _until_read_twice(client: httpx2.AsyncClient) -> None:
             answer = await client.get(
                 "/api/v1/query", params={"query": "min(count_over_time(replyco_build_info[1m]))"}
             )
-            found = answer.json().get("data", {}).get("result")
+            # It listens before it has opened what it keeps.
+            is_ready = answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE
+            found = is_ready and answer.json().get("data", {}).get("result")
             if found and float(found[0]["value"][1]) >= 2:
                 return
             await asyncio.sleep(0.1)
