@@ -1,6 +1,6 @@
 """What goes over the wire about pages that helped."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from services.connector.http.language import Language
 from shared.tables import HelpPage
@@ -13,4 +13,4 @@ class FeedbackRequest(BaseModel):
 
     page: HelpPage = Field(description="the page that was read; all that ask are listed")
     language: Language = Field(description="in which it was read")
-    helpful: bool
+    helpful: StrictBool

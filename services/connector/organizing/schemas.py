@@ -3,7 +3,7 @@
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 from pydantic.config import JsonDict
 
 from services.connector.inbox.listing import Sort
@@ -63,10 +63,10 @@ class ViewFilters(_Request):
     country: str | None = Field(None, pattern=r"^[A-Z]{2}$")
     assignee: AssigneeFilter | None = None
     tag_id: UUID | None = None
-    unread: bool = False
-    due: bool = False
-    overdue: bool = False
-    failed: bool = False
+    unread: StrictBool = False
+    due: StrictBool = False
+    overdue: StrictBool = False
+    failed: StrictBool = False
     sort: Sort = Sort.NEWEST
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.connector.http.request_types import SingleLine
@@ -101,15 +101,15 @@ class SingleSignOnRequest(_Request):
         description="The claim that says what somebody may do, such as `groups`. Null: permissions are given here alone.",
     )
     level_rules: Annotated[list[LevelRuleBody], Field(max_length=50)] = []
-    creates_users: bool = Field(
+    creates_users: StrictBool = Field(
         False,
         description="Whether somebody with an address of a proven domain becomes a user at their first sign-in.",
     )
     new_user_permissions: Levels = Field(
         {}, description="What such a user may do, and with a claim the least that everybody may."
     )
-    is_only: bool = Field(False, description="Whether nobody signs in by password or passkey.")
-    needs_proof_of_factors: bool = Field(
+    is_only: StrictBool = Field(False, description="Whether nobody signs in by password or passkey.")
+    needs_proof_of_factors: StrictBool = Field(
         False,
         description="Whether the provider has to say in `amr` that there were two factors, where the account demands a second one.",
     )

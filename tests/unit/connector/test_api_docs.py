@@ -5,7 +5,9 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, StrictBool, TypeAdapter, ValidationError
 
 from services.connector.app import openapi_document
 from services.connector.problems.page import problem_page
@@ -81,3 +83,48 @@ def test_every_operation_has_a_name_of_its_own_that_says_what_it_does():
 
 def test_the_description_that_belongs_to_no_installation_names_the_server_it_came_from():
     assert _described()["servers"] == [{"url": "/"}]
+
+
+def test_a_request_s_yes_or_no_is_no_number_and_no_word():
+    document = _described()
+    bodies = [
+        media["schema"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        if "requestBody" in operation
+        for media in operation["requestBody"]["content"].values()
+    ]
+    names = _named_below(bodies, document["components"]["schemas"])
+    models = {model.__name__: model for model in _below(BaseModel)}
+    flags: list[tuple[str, TypeAdapter[Any]]] = [
+        (f"{name}.{field_name}", TypeAdapter(cast("type[Any]", Annotated[field.annotation, field])))
+        for name in sorted(names & models.keys())
+        for field_name, field in models[name].model_fields.items()
+        if field.annotation in (bool, StrictBool | None, bool | None)
+    ]
+    assert len(flags) > 10
+    assert [name for name, field in flags for wrong in (0, 1, "true") if _is_taken(field, wrong)] == []
+
+
+def _is_taken(field: TypeAdapter[Any], value: object) -> bool:
+    try:
+        field.validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _named_below(part: Any, schemas: dict[str, Any]) -> set[str]:
+    """The names of all schemas that a part of the description refers to, and that these refer to."""
+    names: set[str] = set()
+    parts = [part]
+    while parts:
+        for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(parts.pop())):
+            if name not in names:
+                names.add(name)
+                parts.append(schemas[name])
+    return names
+
+
+def _below(model: type[BaseModel]) -> list[type[BaseModel]]:
+    return [below for each in model.__subclasses__() for below in (each, *_below(each))]
