@@ -103,7 +103,15 @@ async def test_a_late_answer_shows_no_older_people_and_leads_nobody_back(
     await saving.comes()
     await expect(page).to_have_url(f"{site.url}/settings/account")
 
-    # Nor does what was asked before somebody signed out.
+    # A question that was asked on the page before is gone with it.
+    await page.get_by_role("button", name="Konto schließen …").click()
+    await expect(dialog).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_test_id("user")).to_have_count(2)
+    await expect(dialog).to_have_count(0)
+    await page.go_forward()
+
+    # What was asked before somebody signed out signs nobody in.
     me = await late(page, "**/api/v1/me")
     await page.get_by_label("Anrede in deutschen Texten").select_option("Sie")
     await page.get_by_role("button", name="Speichern").click()

@@ -218,7 +218,7 @@ export function confirmDialog({ title, content, confirm, isDangerous = true, che
     const confirmButton = h("button", { type: "button", class: isDangerous ? "button button-danger" : "button" }, confirm);
     const dialog = h(
       "dialog",
-      { class: "dialog dialog-small", "aria-labelledby": id },
+      { class: "dialog dialog-small", "data-asks": true, "aria-labelledby": id },
       h("h2", { id }, title),
       h("div", { class: "dialog-body" }, content),
       h("div", { class: "buttons buttons-end" }, cancelButton, confirmButton),

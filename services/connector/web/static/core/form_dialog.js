@@ -13,7 +13,7 @@ export function formDialog({ title, content, confirm, isDangerous = false, save 
     const button = h("button", { type: "submit", class: isDangerous ? "button button-danger" : "button" }, confirm);
     const cancel = h("button", { type: "button", class: "button button-secondary" }, t("common.cancel"));
     const form = h("form", { class: "form", novalidate: true }, content, said, h("div", { class: "buttons buttons-end" }, cancel, button));
-    const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, title), form);
+    const dialog = h("dialog", { class: "dialog dialog-small", "data-asks": true, "aria-labelledby": id }, h("h2", { id }, title), form);
 
     async function submit() {
       replace(said);

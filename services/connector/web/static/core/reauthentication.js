@@ -37,7 +37,7 @@ async function ask() {
     // Whoever has come by the company account alone has nothing to type.
     const isTyped = has.has_password || has.authenticator_since || has.recovery_codes_left > 0 || !has.has_company_account;
     const form = h("form", { class: "form", novalidate: true }, said, isTyped && proof.element, passkey, atProvider, h("div", { class: "buttons buttons-end" }, cancel, isTyped && button));
-    const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, t("reauthentication.title")), h("div", { class: "dialog-body" }, h("p", {}, t("reauthentication.text"))), form);
+    const dialog = h("dialog", { class: "dialog dialog-small", "data-asks": true, "aria-labelledby": id }, h("h2", { id }, t("reauthentication.title")), h("div", { class: "dialog-body" }, h("p", {}, t("reauthentication.text"))), form);
 
     async function confirm(prove) {
       replace(said);

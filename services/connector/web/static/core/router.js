@@ -75,7 +75,11 @@ let display = () => {};
  */
 export function startRouter(callback) {
   display = callback;
-  addEventListener("popstate", () => showCurrent());
+  addEventListener("popstate", () => {
+    // What was asked on the page before concerns that page.
+    for (const dialog of document.querySelectorAll("dialog[data-asks]")) dialog.close();
+    showCurrent();
+  });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     if (!link || event.defaultPrevented || event.button !== 0) return;

@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { actionButton, notice, pageHeading, problemTexts } from "../core/elements.js";
+import { actionButton, notice, pageHeading, problemTexts, showProblem } from "../core/elements.js";
 import { date, dateTime, list, shortTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
@@ -59,10 +59,12 @@ function refused(problem) {
   const isGone = problem.code === "not_found";
   const { title, detail } = isGone ? { title: t("consent_link.gone.title"), detail: t("consent_link.gone.text") } : problemTexts(problem);
   const isForAnother = problem.code === "link_unknown" || problem.status === 403;
+  const problemPlace = h("div", { class: "place" });
+  const switchUser = () => signInAsAnother().catch((failure) => showProblem(problemPlace, failure));
   return [
     pageHeading(title),
     notice(isGone ? "info" : "warning", null, h("p", {}, detail)),
-    isForAnother && [h("p", {}, t("consent_link.signed_in_as", { name: signedIn().user.email })), actionButton(t("consent_link.switch"), signInAsAnother)],
+    isForAnother && [h("p", {}, t("consent_link.signed_in_as", { name: signedIn().user.email })), problemPlace, actionButton(t("consent_link.switch"), switchUser)],
   ];
 }
 

@@ -18,6 +18,7 @@ export async function openOrder(content, orderRowId, { signal, back }) {
   const body = h("div", { class: "order-body", "data-testid": "order" });
   const conversations = h("section", { class: "section order-conversations" });
   let drawn = "";
+  let found = "";
   let known = null;
 
   async function read() {
@@ -40,6 +41,9 @@ export async function openOrder(content, orderRowId, { signal, back }) {
 
   async function readConversations({ order_id, integration }) {
     const { items } = await post("/conversations/search", { q: order_id, integration_id: integration.id }, signal);
+    const said = JSON.stringify(items);
+    if (said === found) return;
+    found = said;
     replace(
       conversations,
       h("h2", {}, t("orders.conversations")),
@@ -66,7 +70,8 @@ export async function openOrder(content, orderRowId, { signal, back }) {
       h("div", { class: "order-columns-of-page" }, h("section", { class: "order-card card", "aria-label": t("order.card") }, body), conversations),
     );
     onEvent("order.changed", signal, (ids) => (!ids.order_row_id || ids.order_row_id === orderRowId) && soon());
-    onEvent("message.received", signal, (ids) => (!ids.integration_id || ids.integration_id === order.integration.id) && readConversations(order).catch((problem) => showProblem(problemPlace, problem)));
+    const conversationsSoon = throttled(500, signal, () => readConversations(order).catch((problem) => showProblem(problemPlace, problem)));
+    onEvent("message.received", signal, (ids) => (!ids.integration_id || ids.integration_id === order.integration.id) && conversationsSoon());
   } catch (problem) {
     if (signal.aborted) return;
     replace(content, backLink, pageHeading(t(problem.status === 404 ? "orders.unknown" : "order.title")), problemPlace);
