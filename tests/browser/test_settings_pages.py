@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
+from shared.events import EventKind, announce
 from shared.tables import AuditEntry, Conversation, Tag, User, Webhook, WebhookDelivery
 from tests.browser.steps import Site, open_signed_in, sign_in
 from tests.factories import make_conversation, make_integration
@@ -147,6 +148,11 @@ async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten(pa
     await webhook.get_by_label("Adresse").fill(HELPDESK)
     async with site.sessions.begin() as session:
         await session.execute(update(Webhook).values(version=Webhook.version + 1, description="Anderes"))
+        await announce(session, site.account.id, EventKind.WEBHOOK_DISABLED)
+    # What is drawn anew keeps what is typed, and the keyboard there.
+    await expect(page.get_by_role("button", name="Bearbeiten: Anderes")).to_be_visible()
+    await expect(webhook.get_by_label("Adresse")).to_have_value(HELPDESK)
+    await expect(webhook.get_by_label("Adresse")).to_be_focused()
     await webhook.get_by_role("button", name="Speichern").click()
     await expect(webhook.get_by_text("Es wurde inzwischen geändert")).to_be_visible()
     await expect(webhook.get_by_label("Adresse")).to_have_value(HELPDESK)
