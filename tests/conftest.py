@@ -175,6 +175,7 @@ def scratch() -> Iterator[Path]:
 async def postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A running server with a migrated template database. It keeps what it has promised, as in production: the relay asks."""
     server = EmbeddedPostgres.start(scratch / "pg")
+    await server.turn_autovacuum_off()
     await server.create_database(TEMPLATE)
     await upgrade(server.url(OWNER, TEMPLATE))
     await server.allow_logins()
@@ -207,6 +208,12 @@ async def kept_database(
     if not await kept.database.is_as_new():
         await kept.database.drop()
         kept.database = None
+
+
+@pytest.fixture
+async def short_tables(kept_database: KeptDatabase) -> None:
+    """For tests of plans: they are as in a new database, whatever earlier tests have left of deleted rows."""
+    await kept_database.shorten()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Final, Self
 from uuid import uuid4
 
 import asyncpg
+from asyncpg.prepared_stmt import PreparedStatement
 from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,19 +17,18 @@ from shared.availability import DATABASE
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 
 _KEPT: Final = "tests-kept"
+# How often rows are deleted until the tables are made short again: autovacuum, which would do it, is off (`postgres`).
+_DELETIONS: Final = 100
 
 # Whatever a test may leave besides rows: other tables, columns, indexes, functions, triggers, rights and settings of the database;
 # and what an analysis or a vacuum has noted of the tables, by which statements would be planned in another way.
-_SHAPE: Final = """
+# Each catalogue is looked through once; what is younger than the transaction $1 has been changed.
+_YOUNGER: Final = "count(*), count(*) FILTER (WHERE age(xmin) < age($1::text::xid))"
+_CATALOGUES: Final = ("pg_attribute", "pg_index", "pg_constraint", "pg_trigger", "pg_namespace", "pg_proc")
+_SHAPE: Final = f"""
 SELECT
-    (SELECT (count(*), sum(xmin::text::bigint), sum(reltuples), sum(relpages)) FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S')),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_class WHERE relkind NOT IN ('r', 'p', 'v', 'S')),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_attribute WHERE attrelid >= 16384),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_index),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_constraint),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_trigger),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_namespace),
-    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_proc WHERE oid >= 16384),
+    (SELECT ({_YOUNGER}, sum(reltuples), sum(relpages)) FROM pg_class),
+    {",".join(f"(SELECT ({_YOUNGER}) FROM {catalogue})" for catalogue in _CATALOGUES)},
     (SELECT count(*) FROM pg_statistic WHERE starelid >= 16384),
     (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase AND datname = current_database()),
     (SELECT version_num FROM alembic_version)
@@ -52,25 +52,32 @@ class KeptDatabase:
         postgres: EmbeddedPostgres,
         name: str,
         owner: "asyncpg.Connection[asyncpg.Record]",
-        shape: asyncpg.Record | None,
         tables: list[str],
+        deletions: int,
     ) -> None:
         self.name = name
         self._postgres = postgres
         self._owner = owner
-        self._shape = shape
-        self._emptying = ";".join(f"DELETE FROM {table}" for table in tables)
+        self._tables = tables
+        self._since = ""
+        self._shape: asyncpg.Record | None = None
+        self._deletion: PreparedStatement[asyncpg.Record] | None = None
+        self._deletions = self._deletions_left = deletions
         self._engines: dict[tuple[str, str], AsyncEngine] = {}
 
     @classmethod
-    async def create(cls, postgres: EmbeddedPostgres, template: str, *, copy_files: bool) -> Self:
+    async def create(
+        cls, postgres: EmbeddedPostgres, template: str, *, copy_files: bool, deletions: int = _DELETIONS
+    ) -> Self:
         name = f"test_{uuid4().hex}"
         await postgres.create_database(name, template=template, copy_files=copy_files)
         owner = await asyncpg.connect(asyncpg_dsn(postgres.url(OWNER, name)))
         # Without triggers: neither an order among the tables nor what they say of a row that goes.
         await owner.execute("SET session_replication_role = replica")
         tables = [row[0] for row in await owner.fetch(_TABLES)]
-        return cls(postgres, name, owner, await owner.fetchrow(_SHAPE), tables)
+        kept = cls(postgres, name, owner, tables, deletions)
+        await kept._remember()
+        return kept
 
     def sessions(self, role: str) -> Sessions:
         """Sessions with the rights of a role."""
@@ -95,12 +102,35 @@ class KeptDatabase:
         """Throw out whoever is still connected, and empty it. Whether the next test may have it: more than rows may be different."""
         try:
             await self._owner.execute(self._throw_out())
-            if await self._owner.fetchrow(_SHAPE) != self._shape:
+            if await self._owner.fetchrow(_SHAPE, self._since) != self._shape:
                 return False
-            await self._owner.execute(self._emptying)
+            await self._empty()
         except (asyncpg.PostgresError, asyncpg.InterfaceError):
             return False
         return True
+
+    async def _remember(self) -> None:
+        """What it is like now, and, as one statement that is planned once, how its rows go."""
+        self._since = await self._owner.fetchval("SELECT pg_current_xact_id()::xid::text")
+        self._shape = await self._owner.fetchrow(_SHAPE, self._since)
+        deletions = (f"d{number} AS (DELETE FROM {table})" for number, table in enumerate(self._tables))
+        self._deletion = await self._owner.prepare(f"WITH {', '.join(deletions)} SELECT")
+        # Once at once: until then the driver leaves open what it was prepared in, with its locks.
+        await self._deletion.fetch()
+        self._deletions_left = self._deletions
+
+    async def shorten(self) -> None:
+        """Its tables are as short as new ones: rows that were deleted take room in them, by which PostgreSQL plans. Nobody may use it meanwhile."""
+        if self._deletions_left < self._deletions:
+            await self._owner.execute(f"TRUNCATE {', '.join(self._tables)}")
+            await self._remember()
+
+    async def _empty(self) -> None:
+        if self._deletion is None or not self._deletions_left:
+            await self.shorten()
+            return
+        await self._deletion.fetch()
+        self._deletions_left -= 1
 
     def _throw_out(self) -> str:
         pools = [engine.pool for engine in self._engines.values()]

@@ -70,6 +70,11 @@ class EmbeddedPostgres:
         for role in (CONNECTOR, RELAY, MAIL_WORKER):
             await self._as_owner(f"ALTER ROLE {role} LOGIN")
 
+    async def turn_autovacuum_off(self) -> None:
+        """For tests: what it notes of a table changes how statements are planned, whenever it comes."""
+        await self._as_owner("ALTER SYSTEM SET autovacuum = off")
+        await self._as_owner("SELECT pg_reload_conf()")
+
     async def _as_owner(self, statement: str) -> None:
         connection = await asyncpg.connect(asyncpg_dsn(self.url(OWNER)))
         try:

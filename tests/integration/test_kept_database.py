@@ -40,6 +40,28 @@ async def test_rows_and_connections_that_a_test_leaves_are_gone(
     await open_session.invalidate()
 
 
+async def test_it_is_as_new_however_often_it_was_emptied(postgres: EmbeddedPostgres):
+    kept = await KeptDatabase.create(postgres, TEMPLATE, copy_files=False, deletions=2)
+    async with kept.sessions(OWNER).begin() as session:
+        relation_size = text("SELECT pg_relation_size('accounts')")
+        sizes = [(await session.execute(relation_size)).scalar_one()]
+    for _ in range(4):
+        async with kept.sessions(OWNER).begin() as session:
+            await session.execute(text(ACCOUNT))
+
+        assert await kept.is_as_new()
+
+        async with kept.sessions(OWNER).begin() as session:
+            assert (await session.execute(text("SELECT count(*) FROM accounts"))).scalar_one() == 0
+            sizes.append((await session.execute(relation_size)).scalar_one())
+    await kept.shorten()
+    async with kept.sessions(OWNER).begin() as session:
+        sizes.append((await session.execute(relation_size)).scalar_one())
+    await kept.drop()
+    # Deleted from twice, then made short again, and once more when asked to.
+    assert [size > 0 for size in sizes] == [False, True, True, False, True, False]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -340,9 +340,7 @@ async def test_nobody_is_let_in_without_signing_in(new_client: Callable[..., htt
 
 
 @pytest.mark.parametrize("needs", sorted({_needs_of_people(row) for row in ASKED}))
-async def test_a_user_may_do_what_his_levels_say(
-    sign_in_as: Callable[..., Awaitable[SignedIn]], needs: str
-):
+async def test_a_user_may_do_what_his_levels_say(sign_in_as: Callable[..., Awaitable[SignedIn]], needs: str):
     rows = [row for row in ASKED if _needs_of_people(row) == needs]
     for levels in (dict.fromkeys(PEOPLE_MAY, "none") | _levels(needs), PEOPLE_MAY):
         user = await sign_in_as(**levels)

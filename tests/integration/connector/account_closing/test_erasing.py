@@ -208,6 +208,7 @@ async def test_an_address_of_an_account_that_is_open_never_ends(
     assert ended == 0
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_erasing_costs_what_the_account_has_however_much_others_have(
     sessions: Sessions, accounts: Accounts, database: Database
 ):

@@ -20,6 +20,8 @@ from shared.tables import ConversationStatus, User
 from tests.factories import make_user
 from tests.integration.connector.inbox.conftest import Inbox
 
+pytestmark = pytest.mark.usefixtures("short_tables")
+
 # A third is forged, and one in a hundred is unread, open, and waits for an answer; of these, half are one agent's, and one in ten nobody's.
 _MANY = text(
     "INSERT INTO conversations (id, account_id, integration_id, country, message_count, last_message_at, status, kind,"

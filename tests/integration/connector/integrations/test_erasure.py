@@ -71,6 +71,7 @@ async def settled(owner: "asyncpg.Connection[asyncpg.Record]", *, least: int) ->
     return read
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_each_conversation_costs_the_same_however_many_there_are(
     database: Database, owner: "asyncpg.Connection[asyncpg.Record]", blobs: BlobsAway, account_id: UUID
 ):

@@ -177,6 +177,7 @@ async def test_status_tells_of_a_key_that_is_missing(sessions: Sessions, databas
     assert (await _run(database, key_file, "rewrap"))[0] == 1
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_what_is_counted_stands_in_indexes(sessions: Sessions, database: Database):
     """With ten million delivered mails, none of them is looked at; a plan says so with fewer."""
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))

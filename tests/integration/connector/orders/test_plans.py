@@ -20,6 +20,8 @@ from shared.database import Sessions
 from tests.integration.connector.inbox.test_plans import plan_of
 from tests.integration.connector.orders.conftest import Shop
 
+pytestmark = pytest.mark.usefixtures("short_tables")
+
 # One in a hundred is still to be shipped, each buyer has ten, and every second is of this store.
 _MANY = text(
     "INSERT INTO orders (id, account_id, integration_id, order_id, country, status, purchased_at, last_updated_at, ship_by,"

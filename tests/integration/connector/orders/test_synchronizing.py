@@ -566,6 +566,7 @@ async def test_a_store_that_amazon_refuses_makes_no_alarm_of_our_age(world: Worl
     assert world.workers[1].count("replyco_orders_age_seconds") == 0
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_what_is_not_due_costs_nothing(world: World):
     """However many stores there are, only those are read whose turn it is."""
     await world.live(5 * MINUTE)

@@ -3,6 +3,7 @@
 import asyncio
 
 import asyncpg
+import pytest
 from sqlalchemy import select, text, update
 
 from deploy.demo.postgres import CONNECTOR, OWNER
@@ -131,6 +132,7 @@ async def test_the_orders_of_an_erased_store_are_erased(shop: Shop):
             assert (await session.scalars(select(table.id))).all() == []
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_a_purge_costs_what_ends_however_much_stays(shop: Shop, database: Database):
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     read = []

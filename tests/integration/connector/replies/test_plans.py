@@ -17,6 +17,8 @@ from tests.factories import make_account
 from tests.integration.connector.inbox.test_plans import plan_of
 from tests.integration.connector.replies.conftest import Thread, make_thread
 
+pytestmark = pytest.mark.usefixtures("short_tables")
+
 # Of one account all have arrived but one in twenty, which somebody has left at that; of the other all are for later.
 _MANY = text(
     "INSERT INTO outbound_messages (id, account_id, integration_id, conversation_id, answers_message_id, body_text, state, due_at,"

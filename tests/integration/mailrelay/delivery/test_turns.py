@@ -126,6 +126,7 @@ async def test_with_hundreds_due_for_one_address_another_accounts_mail_is_delive
         assert (await session.scalar(delivered) or 0) <= MAX_BATCH
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_a_claim_looks_through_as_many_rows_however_many_wait(
     *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
 ):
@@ -212,6 +213,7 @@ async def test_what_others_have_in_hand_is_passed_over(
     assert len({each.account_id for each in [*first, *second]}) == 6
 
 
+@pytest.mark.usefixtures("short_tables")
 async def test_a_backlog_costs_a_claim_no_more_rows(
     *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
 ):

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 from sqlalchemy import Engine, FromClause, event
 
 from deploy.demo.postgres import OWNER
@@ -19,6 +20,8 @@ from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept
 from tests.integration.mailrelay.delivery.test_clamav import with_files
 from tests.integration.mailrelay.delivery.test_what_is_stored import ORDER, buyers_mail, deliver
+
+pytestmark = pytest.mark.usefixtures("short_tables")
 
 ROWS = 10_000
 LARGE = (AcceptedMail, Message, Attachment)
