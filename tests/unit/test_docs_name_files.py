@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.cases import every_case
 
 _ROOT = Path(__file__).parents[2]
 _FIRST = [_ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -34,19 +34,21 @@ def _headings(page: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    text = page.read_text("utf-8")
+def test_every_file_that_a_page_names_is_there() -> None:
+    with every_case() as case:
+        for page in _PAGES:
+            with case(page.relative_to(_ROOT)):
+                text = page.read_text("utf-8")
 
-    assert [path for path in _PATH.findall(text) if not (_ROOT / path).exists()] == []
-    assert [module for module in _MODULE.findall(text) if module not in _MODULES] == []
-    links = _LINK.findall(_FENCE.sub("", text))
-    assert [link for link, _ in links if not (page.parent / link).exists()] == []
-    assert [
-        f"{link}#{heading}"
-        for link, heading in links
-        if heading and heading not in _headings((page.parent / link).resolve() if link else page)
-    ] == []
+                assert [path for path in _PATH.findall(text) if not (_ROOT / path).exists()] == []
+                assert [module for module in _MODULE.findall(text) if module not in _MODULES] == []
+                links = _LINK.findall(_FENCE.sub("", text))
+                assert [link for link, _ in links if not (page.parent / link).exists()] == []
+                assert [
+                    f"{link}#{heading}"
+                    for link, heading in links
+                    if heading and heading not in _headings((page.parent / link).resolve() if link else page)
+                ] == []
 
 
 def test_every_page_is_in_the_sites_navigation_once() -> None:

@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.cases import every_case
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.md").read_text("utf-8")
@@ -30,13 +30,15 @@ def test_each_rule_names_a_test():
     assert [rule for rule in RULES if not NAME.search(rule)] == []
 
 
-@pytest.mark.parametrize(("path", "name"), NAMED)
-def test_each_is_found_by_pytest_checks_something_and_is_never_left_out(path: str, name: str):
-    assert Path(path).name.startswith("test_")
-    assert name.startswith("test_")
-    test = functions_of(path)[name]
-    assert any(_is_check(node) for node in ast.walk(test))
-    assert not [mark for mark in test.decorator_list if LEAVES_OUT.search(ast.unparse(mark))]
+def test_each_is_found_by_pytest_checks_something_and_is_never_left_out():
+    with every_case() as case:
+        for path, name in NAMED:
+            with case(f"{path}::{name}"):
+                assert Path(path).name.startswith("test_")
+                assert name.startswith("test_")
+                test = functions_of(path)[name]
+                assert any(_is_check(node) for node in ast.walk(test))
+                assert not [mark for mark in test.decorator_list if LEAVES_OUT.search(ast.unparse(mark))]
 
 
 def _is_check(node: ast.AST) -> bool:

@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-import pytest
+from tests.cases import every_case
 
 CONNECTOR = Path(__file__).parents[3] / "services/connector"
 INBOX = CONNECTOR / "inbox"
@@ -37,14 +37,16 @@ def takes_keys(source: str) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONNECTOR)))
-def test_no_other_room_opens_mail_and_the_inbox_asks_for_the_permission_first(path: Path):
-    source = path.read_text("utf-8")
+def test_no_other_room_opens_mail_and_the_inbox_asks_for_the_permission_first():
+    with every_case() as case:
+        for path in FILES:
+            with case(path.relative_to(CONNECTOR)):
+                source = path.read_text("utf-8")
 
-    if not path.is_relative_to(INBOX):
-        assert opens_mail(source) == []
-    elif path.name != "unsealing.py":
-        assert takes_keys(source) == []
+                if not path.is_relative_to(INBOX):
+                    assert opens_mail(source) == []
+                elif path.name != "unsealing.py":
+                    assert takes_keys(source) == []
 
 
 def test_what_would_be_wrong_is_found():

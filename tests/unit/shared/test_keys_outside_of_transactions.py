@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import every_case
+
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "services").rglob("*.py"))
 # What opens a transaction or holds a connection: `sessions.begin()`, `sessions()`, `sessions.reading()`.
@@ -54,9 +56,11 @@ def within_transactions(source: str) -> Iterator[int]:
             )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nobody_asks_for_keys_while_a_transaction_is_open(path: Path):
-    assert list(within_transactions(path.read_text("utf-8"))) == []
+def test_nobody_asks_for_keys_while_a_transaction_is_open():
+    with every_case() as case:
+        for path in FILES:
+            with case(path.relative_to(ROOT)):
+                assert list(within_transactions(path.read_text("utf-8"))) == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import services.connector
 from services.connector.http.language import Language, preferred_language
 from services.connector.problems.catalogue import PROBLEMS, problem_body
 from shared.errors import Expected
+from tests.cases import every_case
 
 
 def _every_class(base: type[Expected]) -> set[type[Expected]]:
@@ -41,18 +42,19 @@ def test_every_expected_failure_has_an_entry():
     assert _codes() - set(PROBLEMS) <= {"port_taken", "blobs_full", "smtp_failed"} | of_reports
 
 
-@pytest.mark.parametrize("code", sorted(PROBLEMS))
-def test_both_languages_say_something_and_name_the_same_fields(code: str):
-    problem = PROBLEMS[code]
-    fields = []
-    for title, detail in (problem.en, problem.de):
-        assert title.strip()
-        assert detail.endswith((".", "?", "!"))
-        fields.append({name for _, name, _, _ in Formatter().parse(detail) if name})
+def test_both_languages_say_something_and_name_the_same_fields():
+    with every_case() as case:
+        for code, problem in PROBLEMS.items():
+            with case(code):
+                fields = []
+                for title, detail in (problem.en, problem.de):
+                    assert title.strip()
+                    assert detail.endswith((".", "?", "!"))
+                    fields.append({name for _, name, _, _ in Formatter().parse(detail) if name})
 
-    assert 400 <= problem.status < 600
-    assert fields[0] == fields[1]
-    assert problem.en != problem.de
+                assert 400 <= problem.status < 600
+                assert fields[0] == fields[1]
+                assert problem.en != problem.de
 
 
 def test_an_error_s_fields_cannot_replace_the_standard_members():

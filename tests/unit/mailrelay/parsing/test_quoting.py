@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from services.mailrelay.parsing.patterns import WORDING
 from services.mailrelay.parsing.quoting import split_history, without_quotes
 from services.mailrelay.parsing.safe_html import make_safe
+from tests.cases import every_case
 
 LANGUAGES = tomllib.loads(
     (Path(__file__).parents[3] / "mails" / "quoted_history.toml").read_text(encoding="utf-8")
@@ -95,20 +96,21 @@ def test_all_twelve_languages_are_there():
     assert LANGUAGES.keys() == {"ar", "de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "sv", "tr"}
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_a_program_puts_below_the_words_is_taken_off(language: str, program: str):
+def test_what_a_program_puts_below_the_words_is_taken_off(language: str):
     words = Words(language)
-    quoted = PROGRAMS[program](words)
+    with every_case() as case:
+        for program, below in PROGRAMS.items():
+            with case(program):
+                quoted = below(words)
+                for own in (
+                    words["own"],
+                    f"{words['own']}\n\n{words['phone']}",
+                    f"{words['own']}\n\nKim\n--\nKim Muster\n+49 30 4711",
+                ):
+                    text = f"{own}\n\n{quoted}"
 
-    for own in (
-        words["own"],
-        f"{words['own']}\n\n{words['phone']}",
-        f"{words['own']}\n\nKim\n--\nKim Muster\n+49 30 4711",
-    ):
-        text = f"{own}\n\n{quoted}"
-
-        assert split_history(text, WORDING) == (own, quoted.strip())  # fmt: skip
+                    assert split_history(text, WORDING) == (own, quoted.strip())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -201,12 +203,15 @@ OWN: dict[str, Callable[[Words], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", OWN)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_a_buyer_may_have_written_is_never_taken_off(language: str, case: str):
-    text = OWN[case](Words(language))
+def test_what_a_buyer_may_have_written_is_never_taken_off(language: str):
+    words = Words(language)
+    with every_case() as case:
+        for name, written in OWN.items():
+            with case(name):
+                text = written(words)
 
-    assert split_history(text, WORDING) == (text, None)
+                assert split_history(text, WORDING) == (text, None)
 
 
 @pytest.mark.parametrize(

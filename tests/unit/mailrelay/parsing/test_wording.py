@@ -7,17 +7,20 @@ import pytest
 
 from services.mailrelay.parsing.mail import parse_unguarded
 from services.mailrelay.parsing.patterns import Documents, WordingWrong, build, put_together, read_documents
+from tests.cases import every_case
 from tests.unit.mailrelay.parsing.worded_mails import WordedMail, read_mails, understood
 
 DOCUMENTS = read_documents()
 FILES = sorted(DOCUMENTS)
 LANGUAGES = {"en", "de", "fr", "es", "it", "nl", "pl", "sv", "ja", "tr", "pt", "ar"}
-MAILS = [mail for file in FILES for mail in read_mails(file)]
 
 
-@pytest.mark.parametrize("mail", MAILS, ids=lambda mail: mail.name)
-def test_worded_mail_is_understood(mail: WordedMail):
-    assert understood(parse_unguarded(mail.raw), mail.expected) == mail.expected
+@pytest.mark.parametrize("file", FILES)
+def test_worded_mail_is_understood(file: str):
+    with every_case() as case:
+        for mail in read_mails(file):
+            with case(mail.name):
+                assert understood(parse_unguarded(mail.raw), mail.expected) == mail.expected
 
 
 @pytest.mark.parametrize("file", FILES)
