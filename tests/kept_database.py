@@ -19,6 +19,7 @@ from shared.database import Sessions, asyncpg_dsn, create_engine, create_session
 _KEPT: Final = "tests-kept"
 # How often rows are deleted until the tables are made short again: autovacuum, which would do it, is off (`postgres`).
 _DELETIONS: Final = 100
+_CONNECT_SECONDS: Final = 30.0
 
 # Whatever a test may leave besides rows: other tables, columns, indexes, functions, triggers, rights and settings of the database;
 # and what an analysis or a vacuum has noted of the tables, by which statements would be planned in another way.
@@ -94,7 +95,11 @@ class KeptDatabase:
     def _engine(self, role: str, use: str, pool_size: int = 10) -> AsyncEngine:
         if (role, use) not in self._engines:
             self._engines[role, use] = create_engine(
-                self._postgres.url(role, self.name), application_name=_KEPT, pool_size=pool_size
+                self._postgres.url(role, self.name),
+                application_name=_KEPT,
+                pool_size=pool_size,
+                # On a busy machine a new connection takes longer than production waits for one, and nothing here is about that.
+                connect_seconds=_CONNECT_SECONDS,
             )
         return self._engines[role, use]
 

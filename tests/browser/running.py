@@ -134,11 +134,16 @@ async def running_site(
             password_hash=password_hash,
             general_admin="none",
         )
-    app = create_app(settings, Passwords(CHEAP_HASHER))
+    # As patient as whoever looks at the pages: on a busy machine a connection took its five seconds, and the page said so.
+    own_engine = create_engine(
+        database.url(CONNECTOR), application_name="connector", connect_seconds=PATIENCE_MS / 1000, pool_seconds=PATIENCE_MS / 1000
+    )  # fmt: skip
+    app = create_app(settings, Passwords(CHEAP_HASHER), engine=own_engine)
     sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
     async with (
         _running(Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)),
         _running(sandbox),
     ):
         yield Site(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", sessions, keyring, account)
+    await own_engine.dispose()
     await engine.dispose()
