@@ -7,8 +7,6 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from tests.forks import Forkable, allow_forks
-
 _WORKERS = 8
 _PORTS_A_WORKER = 22_000 // _WORKERS
 # Of them, the one that browsers open no page on (https://fetch.spec.whatwg.org/#port-blocking).
@@ -35,16 +33,9 @@ NO_RATES: Final = {
 }
 
 
-def command(module: str, *arguments: str, executed: bool = False) -> list[str]:
-    """`python -m module arguments`, to be started with a pipe as its standard input.
-
-    `executed`: it is no fork in any case (`tests.forks`).
-    """
-    text = _ENDS_WITH_ITS_STARTER
-    if not executed and "PYTEST_XDIST_WORKER" in os.environ:  # noqa: TID251 - pytest-xdist's
-        allow_forks()
-        text = Forkable(text)
-    return [sys.executable, "-c", text, module, *arguments]
+def command(module: str, *arguments: str) -> list[str]:
+    """`python -m module arguments`, to be started with a pipe as its standard input."""
+    return [sys.executable, "-c", _ENDS_WITH_ITS_STARTER, module, *arguments]
 
 
 def free_ports(count: int) -> list[int]:

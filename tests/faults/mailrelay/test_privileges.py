@@ -85,7 +85,7 @@ async def started(
     values |= files | settings
     with (folder / "log").open("wb") as log:
         relay = await asyncio.create_subprocess_exec(
-            *[interpreter, *command("services.mailrelay", "serve", executed=True)[1:]],
+            *[interpreter, *command("services.mailrelay", "serve")[1:]],
             env=ENVIRONMENT
             | {"HOME": str(home)}
             | {f"REPLYCO_{name.upper()}": value for name, value in values.items()},
