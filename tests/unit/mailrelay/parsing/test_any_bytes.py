@@ -79,7 +79,7 @@ def test_any_bytes_are_answered(raw: bytes):
     check_shown(mail, raw)
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(raw=mutated_mails())
 def test_mutated_mails_are_answered(raw: bytes):
     check_bounds(parse_unguarded(raw))
