@@ -6,8 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from shared.database import asyncpg_dsn, new_id
-from shared.driver import connect_driver
+from shared.driver import asyncpg_dsn, connect_driver, new_id
 from shared.errors import CannotStart
 
 _AFTER_RESTORE: Final = Path(__file__).with_name("after_restore.sql")

@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared.database import DIALECT, asyncpg_dsn
+from shared.database import DIALECT
 from shared.database_cures import version_problem
-from shared.driver import connect_driver
+from shared.driver import asyncpg_dsn, connect_driver
 from shared.errors import CannotStart
 
 log = structlog.get_logger()

@@ -34,14 +34,11 @@ from shared.driver import (
     DATABASE_AWAY,
     DRIVER_UNAVAILABLE,
     TABLES_MISSING,
+    DatabaseTimedOut,
+    DatabaseUnavailable,
+    asyncpg_dsn,
     connect_driver,
 )
-
-# Told to others here, too: they have SQLAlchemy loaded anyway.
-from shared.driver import DatabaseTimedOut as DatabaseTimedOut  # noqa: PLC0414
-from shared.driver import DatabaseUnavailable as DatabaseUnavailable  # noqa: PLC0414
-from shared.driver import asyncpg_dsn as asyncpg_dsn  # noqa: PLC0414
-from shared.driver import new_id as new_id  # noqa: PLC0414
 from shared.errors import CannotStart
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.channels import EVENT_CHANNEL
-from shared.database import new_id
+from shared.driver import new_id
 
 _ANNOUNCE: Final = text(
     "WITH announced AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:accounts AS uuid[]), CAST(:kinds AS text[]),"

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.crypto.envelope import KEY_BYTES, AccountKeys, SealBroken
 from shared.crypto.key_provider import KeyProvider, require_known
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import AccountKey
 
 # Opened keys of at most this many accounts stay in memory (about 500 bytes each).

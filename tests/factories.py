@@ -12,7 +12,7 @@ from services.connector.orders import personal
 from services.connector.orders.model import OrderItemRecord
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
-from shared.database import new_id
+from shared.driver import new_id
 from shared.keyring import Keyring, wrapped_keys
 from shared.marketplaces import BY_COUNTRY
 from shared.orders import item_row_id, order_row_id, package_row_id

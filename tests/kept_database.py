@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
 from shared.availability import DATABASE
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 
 _KEPT: Final = "tests-kept"
 # How often rows are deleted until the tables are made short again: autovacuum, which would do it, is off (`postgres`).

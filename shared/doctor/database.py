@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from shared.database import asyncpg_dsn
 from shared.database_cures import DURABLE_COMMITS, database_cure, version_problem
 from shared.doctor.findings import Finding, Severity, note, ok, warning, wrong
-from shared.driver import TABLES_MISSING, connect_driver
+from shared.driver import TABLES_MISSING, asyncpg_dsn, connect_driver
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
 if TYPE_CHECKING:

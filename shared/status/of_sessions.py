@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
-from shared.database import DatabaseUnavailable, Sessions, database_problem, is_unavailable
+from shared.database import Sessions, database_problem, is_unavailable
+from shared.driver import DatabaseUnavailable
 from shared.status import queries
 from shared.status.queries import Scope
 from shared.status.report import Facts, StatusReport

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.permissions import Level
 from shared.tables.base import PLACE, Base, now, one_of, referable_within_account, within_account
 from shared.tables.sign_in import SecondFactor, SignInMethod

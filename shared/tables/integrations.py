@@ -14,7 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.marketplaces import Region
 from shared.tables.base import Base, now, one_of, referable_within_account, within_account
 

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.lanes import Lane
 from shared.tables.base import PLACE, Base, now, one_of, referable_within_account, within_account
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables.base import Base, now, one_of, within_account
 
 _BY_ACCOUNT = {"postgresql_partition_by": "HASH (account_id)"}

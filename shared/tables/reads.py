@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables.base import Base, now, one_of
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables.base import Base, now
 
 

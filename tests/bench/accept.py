@@ -23,7 +23,8 @@ import psutil
 from deploy.demo.postgres import OWNER, RELAY, EmbeddedPostgres
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.mail_key_files import create_mail_key_pair
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.bench.figures import Figure
 from tests.bench.installation import DATABASE, migrate

@@ -14,7 +14,8 @@ from services.connector.account_closing import service
 from services.connector.account_closing.erasure import erase_closed
 from shared.blobs import FolderBlobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.bench.figures import Figure
 from tests.bench.installation import installation

@@ -14,7 +14,8 @@ import asyncpg
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.bench.accept import running_relay
 from tests.bench.figures import Figure

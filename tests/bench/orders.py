@@ -20,7 +20,8 @@ from services.connector.http.paging import encode_cursor
 from services.connector.orders import personal
 from services.connector.orders.model import Address
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import Integration
 from tests.bench.figures import Figure

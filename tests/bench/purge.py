@@ -16,7 +16,8 @@ import asyncpg
 from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.orders import item_row_id, order_row_id
 from tests.bench.figures import Figure

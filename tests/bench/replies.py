@@ -24,7 +24,8 @@ from services.mailrelay.outbound.signing import signed_mail
 from shared.channels import REPLY_CHANNEL
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import ApiKey, User
 from tests.bench.figures import Figure

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import Integration
 from tests.bench.figures import Figure

@@ -21,7 +21,8 @@ from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions, new_id
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.tables import Conversation
 from tests.bench.figures import Figure

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Page, expect
 
 from services.connector.authorization.links import Wish, link_of
-from shared.database import new_id
+from shared.driver import new_id
 from tests.browser.steps import (
     CASA_VERDE,
     LAMPENLADEN,

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.database import new_id
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, OutboundMessage, Tag, User
 from tests.browser.steps import Site, open_signed_in

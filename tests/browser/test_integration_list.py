@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
-from shared.database import new_id
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.tables import Grant, SetupStep, SmtpConfiguration
 from tests.browser.steps import Site, open_signed_in

@@ -5,7 +5,7 @@ import re
 from playwright.async_api import Browser, Page, expect
 
 from services.connector.accounts.audit import system_audit_entry
-from shared.database import new_id
+from shared.driver import new_id
 from tests.browser.late import late
 from tests.browser.steps import ADMIN, PASSWORD, Site, open_signed_in
 from tests.browser.test_inbox_pages import make_store

@@ -9,7 +9,7 @@ from playwright.async_api import Page, Route, expect
 from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
-from shared.database import new_id
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.tables import AuditEntry, Conversation, Tag, User, Webhook, WebhookDelivery
 from tests.browser.steps import Site, open_signed_in, sign_in

@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from deploy.demo.postgres import OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.faults.balancer import Balancer
 from tests.faults.http_load import HttpLoad, Program

@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 
 from deploy.demo.postgres import CONNECTOR, OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from shared.schema_revision import packaged_revisions
 from tests.conftest import Database, Keys
 from tests.faults.http_load import HttpLoad, Program

@@ -4,7 +4,8 @@ import asyncpg
 import pytest
 
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER, RELAY
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import Base
 from tests.conftest import Database

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import TEMPLATE
 from tests.kept_database import KeptDatabase
 

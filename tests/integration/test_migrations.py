@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade, upgrade_tables
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database
 from tests.faults.mailrelay.migrating import differences
 

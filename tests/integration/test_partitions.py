@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from deploy.demo.postgres import OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database
 
 NOW = datetime.now(UTC)

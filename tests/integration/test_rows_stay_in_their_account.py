@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER, RELAY
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import MailPublicKey
-from shared.database import asyncpg_dsn, create_engine, create_sessions, new_id
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.tables import (
     ApiKey,

@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER
 from shared.background_tasks import wait_for_tables
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, database_problem
+from shared.database import Sessions, create_engine, create_sessions, database_problem
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

@@ -22,7 +22,8 @@ from services.connector.integrations.erasure import erase_removed
 from services.mailrelay.parsing.mail import parse_unguarded
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.settings import BlobSettings
 from tests.browser.product.payloads import PAYLOADS

@@ -21,7 +21,8 @@ from services.connector.integrations import lifecycle_service
 from services.connector.problems.catalogue import NotFound
 from services.connector.users.queries import find_account_held
 from services.connector.users.service import hold_account_as_admin
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.tables import (
     Account,

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.database import new_id
+from shared.driver import new_id
 from shared.permissions import Level
 from shared.tables import Notice, NoticeKind, User
 

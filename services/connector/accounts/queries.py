@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.sign_in_limits import WINDOW, SignInOrigin
 from shared.compiled_select import CompiledSelect
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.permissions import Level
 from shared.tables import (
     Account,

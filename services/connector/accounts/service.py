@@ -27,7 +27,8 @@ from services.connector.accounts.password_policy import check_password
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.problems.catalogue import NotFound
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.amazon_credentials.notices import NewSecret, SecretExpiry, read_notice
 from services.connector.amazon_credentials.secrets import secret_context
 from shared.crypto.key_provider import KeyProvider, require_known
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import ApplicationNotice, ApplicationSecret
 
 log = structlog.get_logger()

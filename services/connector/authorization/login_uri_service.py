@@ -27,7 +27,8 @@ from services.connector.authorization.attempts import (
 )
 from services.connector.authorization.consent import Application, confirm_url, country_of_host, is_genuine
 from services.connector.throttling.limits import CALLBACKS
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
 from shared.tables import LoginRequest, StartedBy

@@ -37,7 +37,8 @@ from services.connector.authorization.views import view_of
 from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import CONNECTS, PROGRAM_LINKS
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
 from shared.tables import AuthorizationAttempt

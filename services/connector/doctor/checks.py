@@ -12,13 +12,12 @@ from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.doctor.findings import end_of_client_secret, settings_findings
 from services.connector.settings import ConnectorSettings
 from shared.crypto.key_source import KeySource
-from shared.database import asyncpg_dsn
 from shared.doctor.blob_store import blob_findings
 from shared.doctor.database import Rights, database_findings
 from shared.doctor.findings import Finding, note, ok, unsafe_findings, warning, wrong
 from shared.doctor.keys import key_source, opens_keys_of
 from shared.doctor.network import reachable
-from shared.driver import connect_driver
+from shared.driver import asyncpg_dsn, connect_driver
 
 if TYPE_CHECKING:
     from shared.doctor.database import Connection

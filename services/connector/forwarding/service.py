@@ -15,7 +15,8 @@ from services.connector.forwarding.mailboxes import mailbox_address
 from services.connector.integrations.row_locks import lock_row
 from services.connector.problems.catalogue import NotFound
 from shared.crypto.envelope import AccountKeys, Place, SealBroken
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.jobs import Job, enqueue

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.exceptions import HTTPException
 
 from services.connector.http.paths import API_PREFIX
-from shared.database import new_id
+from shared.driver import new_id
 
 log = structlog.get_logger()
 

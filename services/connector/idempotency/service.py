@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 
 from services.connector.idempotency.replay import Headers, Replay
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.database import UNAVAILABLE, Sessions, new_id
+from shared.database import UNAVAILABLE, Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import IdempotencyKey

@@ -23,7 +23,8 @@ from services.connector.inbox.written import merge_written, move_written
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring

@@ -27,7 +27,8 @@ from services.connector.http.language import Language
 from services.connector.integrations import queries
 from services.connector.integrations.health import Check, CheckState, checks_of
 from services.connector.integrations.owner_mail_texts import compose
-from shared.database import Sessions, is_unavailable, new_id
+from shared.database import Sessions, is_unavailable
+from shared.driver import new_id
 from shared.permissions import Level
 from shared.tables import Integration, Notice, NoticeKind, NoticeState, User
 

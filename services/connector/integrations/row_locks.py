@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.problems.catalogue import NotFound
 from shared.addresses import new_local_part
 from shared.channels import ADDRESS_CHANNEL, MAIL_CHANNEL
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import AcceptedMail, Integration, MailState, RelayAddress, SpentAddress, SyncStatus
 
 # A candidate is taken with a chance of one in 100 even with ten million addresses given out.

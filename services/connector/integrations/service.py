@@ -26,7 +26,8 @@ from services.connector.integrations.setup_steps import Step
 from services.connector.orders import syncs
 from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
-from shared.database import Reader, Sessions, new_id
+from shared.database import Reader, Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.jobs import Job, enqueue

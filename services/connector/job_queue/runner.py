@@ -22,7 +22,8 @@ from services.connector.job_queue.queries import LEASE, ClaimedJob
 from services.connector.job_queue.schedules import Schedule, retry_wait
 from shared.availability import DATABASE
 from shared.clock import ClocksDiffer
-from shared.database import Sessions, is_unavailable, new_id, was_ended_for_others
+from shared.database import Sessions, is_unavailable, was_ended_for_others
+from shared.driver import new_id
 from shared.jobs import Job
 
 log = structlog.get_logger()

@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.keys.data_keys import Replaced
 from shared.blobs import Blob, BlobStore
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables.sealed import SealedPlace, SealedTable, sealed_tables

@@ -13,7 +13,8 @@ from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.unsealing import Opener, keys_of
 from services.connector.problems.catalogue import NotFound
 from shared.crypto.envelope import AccountKeys, Place
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission

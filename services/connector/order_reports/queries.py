@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.order_reports.planning import ORDER_REPORT, Known, SyncFacts, Wanted
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import (
     Grant,
     Integration,

@@ -22,7 +22,8 @@ from services.connector.inbox.changes import (
 )
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.permissions import Level, Permission
 from shared.tables import Conversation, ConversationsChange, ConversationStatus

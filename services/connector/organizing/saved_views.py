@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.accounts.callers import BrowserRequired, Caller
 from services.connector.integrations.names import clean_name, name_key
 from services.connector.problems.catalogue import NotFound
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.tables import SavedView, User
 

@@ -11,7 +11,8 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.integrations.names import clean_name, name_key
 from services.connector.problems.catalogue import NotFound
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.tables import Account, Conversation, Tag
 

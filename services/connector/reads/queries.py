@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.connector.accounts.callers import Caller
 from services.connector.audit.queries import page_of_log
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import ApiKey, ReadEntry, ReadKind, User
 
 _ADD: Final = (

@@ -22,7 +22,8 @@ from services.connector.replies import queries
 from services.connector.replies.unsealing import OpenedDraft, draft_place, open_draft, open_files
 from shared.blobs import BlobStore, BlobsUnavailable
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.events import EventKind
 from shared.events import announce as announce_event

@@ -32,7 +32,8 @@ from services.connector.replies.unsealing import OpenedFile, file_place
 from services.connector.throttling.limits import REPLY_FILES
 from shared.blobs import INLINE_LIMIT_BYTES, Blob, BlobStore, BlobsUnavailable, fetch_sealed
 from shared.crypto.envelope import AccountKeys, Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import ReplyFile, Scan, User

@@ -41,7 +41,8 @@ from services.connector.replies.unsealing import OpenedFile, OpenedReply, open_f
 from services.connector.replies.warnings import Warned, warnings_of
 from services.connector.throttling.limits import REPLIES
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.replies import Reply, announce, announce_due, answered_message_id

@@ -26,7 +26,8 @@ from services.connector.reply_templates.placeholders import (
     first_name,
     marketplace_name,
 )
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import Account, Integration, ReplyTemplate, User

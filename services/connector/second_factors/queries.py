@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import (
     Account,
     ChallengePurpose,

@@ -11,7 +11,8 @@ from services.connector.accounts.callers import Caller
 from services.connector.accounts.notices import notify_person
 from services.connector.problems.catalogue import NotFound
 from services.connector.second_factors import queries
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.tables import NoticeKind, SecondFactor, UserSession
 

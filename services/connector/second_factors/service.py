@@ -28,7 +28,8 @@ from services.connector.second_factors.queries import Factors
 from services.connector.second_factors.requirement import is_required
 from shared.crypto.envelope import Place
 from shared.crypto.totp import matching_step, new_secret
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import ChallengePurpose, NoticeKind, Passkey, RecoveryCode, SignInChallenge, User

@@ -17,7 +17,7 @@ from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.http.client_networks import network_of
 from services.connector.second_factors.queries import has_one_way_in
 from services.connector.sign_in.browsers import Browser, browser_name
-from shared.database import new_id
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.tables import (
     Account,

@@ -25,7 +25,8 @@ from services.connector.http.client_networks import network_of
 from services.connector.sign_in.browsers import Browser, browser_name
 from services.connector.sign_in.password_check import InvalidCredentials, user_with_password
 from services.connector.throttling.limits import PASSWORD_RESETS
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.tables import Notice, NoticeKind, PasswordReset, SignInChallenge, User, UserSession
 

@@ -28,7 +28,8 @@ from services.connector.second_factors.queries import Factors, take_challenge
 from services.connector.sign_in.beginning import Entrant, SignedIn, begin_session, hold_entrant
 from services.connector.sign_in.browsers import Browser
 from services.connector.throttling.limits import PASSKEY_SIGN_INS
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import ChallengePurpose, SignInChallenge, SignInMethod, User

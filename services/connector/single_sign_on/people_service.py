@@ -27,7 +27,8 @@ from services.connector.single_sign_on.claims import (
 from services.connector.single_sign_on.id_tokens import IdToken
 from services.connector.users.queries import hold_account
 from services.connector.users.service import LastAdmin, hold_account_as_admin, require_admin_left
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.permissions import Level, Permission

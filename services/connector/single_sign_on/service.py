@@ -54,7 +54,8 @@ from services.connector.single_sign_on.provider_client import ProviderClient, To
 from services.connector.throttling.limits import SINGLE_SIGN_ON_CALLBACKS, SINGLE_SIGN_ONS
 from services.connector.users.queries import hold_account
 from shared.crypto.envelope import Place
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import OidcAttempt, OidcProvider, OidcPurpose, SignInMethod, User

@@ -27,7 +27,8 @@ from services.connector.single_sign_on.provider_client import ProviderClient
 from services.connector.single_sign_on.service import secret_place
 from services.connector.throttling.limits import SINGLE_SIGN_ON_TESTS
 from services.connector.users.service import hold_account_as_admin, require_no_more
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.outgoing.hosts import host_name

@@ -36,7 +36,8 @@ from services.connector.tokens import queries
 from services.connector.tokens.grant_health import LWA, GrantHealth, sp_api_scope
 from services.connector.tokens.sealing import open_access_token, open_refresh_token, seal_tokens
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, new_id, now_in
+from shared.database import Sessions, now_in
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring

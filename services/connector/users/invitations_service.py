@@ -27,7 +27,8 @@ from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import INVITATION_ANSWERS, INVITATIONS
 from services.connector.users.queries import hold_account
 from services.connector.users.service import hold_account_as_admin, require_no_more
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.permissions import Level, Permission
 from shared.tables import Account, Invitation, Notice, NoticeKind, User

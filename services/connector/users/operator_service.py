@@ -27,7 +27,8 @@ from services.connector.problems.catalogue import NotFound
 from services.connector.users import invitations_service, queries
 from services.connector.users.queries import ListedUser
 from services.connector.users.service import end_sign_ins, require_admin_left
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.jobs import Job, enqueue
 from shared.permissions import Level, Permission
 from shared.tables import Account, ApiKey, NoticeKind, PasswordReset, User

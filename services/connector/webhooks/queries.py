@@ -19,7 +19,7 @@ from services.connector.accounts.levels import (
 from services.connector.webhooks.creators import Creator
 from services.connector.webhooks.retries import GIVEN_UP_AFTER
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.permissions import Permission
 from shared.tables import Account, ApiKey, DeliveryState, EventRow, User, Webhook, WebhookDelivery
 

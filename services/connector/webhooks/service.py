@@ -23,7 +23,8 @@ from services.connector.webhooks import queries
 from services.connector.webhooks.retries import PAUSED_AT_MOST
 from services.connector.webhooks.signing import new_secret
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.events import EventKind
 from shared.keyring import Keyring

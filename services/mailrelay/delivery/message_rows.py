@@ -14,7 +14,7 @@ from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
 from shared.conversations import ABOUT_ONE_ORDER
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.search_words import word_keys
 from shared.tables import Authenticity, ConversationStatus
 

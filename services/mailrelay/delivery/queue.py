@@ -19,8 +19,7 @@ from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.blobs import Blob
 from shared.channels import MAIL_CHANNEL
 from shared.crypto.envelope import Sealed
-from shared.database import asyncpg_dsn
-from shared.driver import DRIVER_UNAVAILABLE, connect_driver
+from shared.driver import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
 from shared.lanes import Lane
 from shared.networks import Network, network_of
 from shared.restorations import IS_UNCERTAIN

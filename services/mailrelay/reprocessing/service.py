@@ -49,7 +49,8 @@ from shared.blobs import (
 from shared.conversations import Threads, lock, recount
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, is_unavailable, new_id
+from shared.database import Sessions, is_unavailable
+from shared.driver import new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring

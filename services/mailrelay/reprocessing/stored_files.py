@@ -11,7 +11,7 @@ from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import ParsedAttachment
 from shared.blobs import BlobDamaged, BlobMissing, BlobStore, fetch_sealed, sealed_or_blob
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import Attachment
 
 log = structlog.get_logger()

@@ -13,7 +13,8 @@ from sqlalchemy import select, text
 from deploy.demo.postgres import OWNER
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import AccountKey, Conversation, Message, Note, User
 from tests.conftest import Database, Keys

@@ -16,7 +16,8 @@ from deploy.demo.postgres import OWNER
 from services.connector.accounts.credentials import csrf_token, hash_secret, new_session_token
 from services.connector.accounts.session_lifetime import USUAL
 from services.connector.dependencies import CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE
-from shared.database import Sessions, create_engine, create_sessions, is_unavailable, new_id
+from shared.database import Sessions, create_engine, create_sessions, is_unavailable
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import IdempotencyKey, UserSession
 from tests.conftest import Database, Keys

@@ -15,7 +15,8 @@ from deploy.demo.postgres import CONNECTOR
 from services.connector.accounts.callers import Caller
 from services.connector.webhooks import service
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
 from shared.outgoing.addresses import networks

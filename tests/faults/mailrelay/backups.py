@@ -11,7 +11,7 @@ from typing import Self
 import asyncpg
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 
 _SCRIPTS = Path(__file__).parents[3] / "deploy" / "backup"

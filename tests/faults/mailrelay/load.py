@@ -18,7 +18,8 @@ import psutil
 
 from deploy.demo.postgres import OWNER, RELAY
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

@@ -18,7 +18,8 @@ from deploy.demo.postgres import OWNER
 from migrations.comparison import is_not_of_a_partition, is_ours
 from migrations.upgrade import alembic_config, upgrade, upgrade_tables
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions, new_id
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.tables import Base
 from tests.conftest import Database, Keys

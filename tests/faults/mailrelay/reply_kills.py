@@ -12,7 +12,8 @@ from uuid import UUID
 import asyncpg
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.outbound.conftest import make_shop

@@ -11,7 +11,8 @@ from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.blob_sweeper import sweep
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import open_blobs
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.load import running

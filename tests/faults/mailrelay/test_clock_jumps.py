@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from deploy.demo.postgres import OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock

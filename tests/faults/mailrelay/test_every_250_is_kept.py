@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.demo.postgres import OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.counting import assert_nothing_lost, assert_right
 from tests.faults.mailrelay.kills import postgresql_ended, relay_killed

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.demo.postgres import CONNECTOR, OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.counting import assert_nothing_lost
 from tests.faults.mailrelay.load import Load, running

@@ -13,7 +13,8 @@ from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.restoration import hold_back
 from migrations.upgrade import make_roles
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.commands import run_here
 from tests.conftest import Database, Keys

@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.demo.postgres import OWNER
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.load import ADDRESS, Mail, reachable, running, stored, visible
 from tests.faults.mailrelay.worker import deliver_all

@@ -7,7 +7,8 @@ import psutil
 from sqlalchemy import insert
 
 from deploy.demo.postgres import OWNER
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import AcceptedMail
 from tests.conftest import Database, Keys

@@ -29,7 +29,8 @@ from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER, SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
 from services.connector.settings import ConnectorSettings
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.permissions import Level
 from shared.tables import Account, ApiKey, User, UserSession

@@ -18,7 +18,7 @@ from services.mailrelay.settings import RelaySettings
 from shared.blobs import blob_id_of
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import ContentKey
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from shared.side_port import Answering, answering_on, open_listener
 from tests.conftest import Database, Keys
 

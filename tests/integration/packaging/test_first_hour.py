@@ -22,7 +22,8 @@ from uv import find_uv_bin
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.certificates import CertificateFiles

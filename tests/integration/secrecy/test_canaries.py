@@ -10,7 +10,7 @@ import pytest
 from deploy.demo.postgres import OWNER
 from services.connector.dependencies import CSRF_HEADER
 from services.mailrelay.delivery.service import deliver_due
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from shared.metrics import render
 from tests.conftest import Database
 from tests.factories import make_integration, make_relay_address

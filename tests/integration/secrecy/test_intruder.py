@@ -21,7 +21,8 @@ from migrations.upgrade import upgrade
 from services.mailrelay.settings import RelaySettings
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.crypto.mail_key_files import MailPrivateKeyFile
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_grant, make_integration, make_relay_address, make_user

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.conversations import Threads, follow_threads, lock, merge, move, recount, release, settle
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import Conversation, ConversationOrder, ConversationThread, Integration, Message
 from tests.factories import make_account, make_conversation, make_integration, make_message

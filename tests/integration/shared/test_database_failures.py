@@ -14,16 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.demo.postgres import CONNECTOR, OWNER, RELAY
 from shared.compiled_select import CompiledSelect
-from shared.database import (
-    DatabaseTimedOut,
-    DatabaseUnavailable,
-    Sessions,
-    asyncpg_dsn,
-    connect,
-    create_engine,
-    create_sessions,
-    is_unavailable,
-)
+from shared.database import Sessions, connect, create_engine, create_sessions, is_unavailable
+from shared.driver import DatabaseTimedOut, DatabaseUnavailable, asyncpg_dsn
 from tests.conftest import Database
 from tests.faults.mailrelay.proxy import PostgresProxy, before
 from tests.processes import free_port

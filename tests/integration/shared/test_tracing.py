@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared import tracing
-from shared.database import new_id
+from shared.driver import new_id
 from shared.settings import TracingSettings, load_settings
 from shared.tracing import Steps, exporting, record, root_of, step, trace
 from tests.otlp import collector

@@ -16,7 +16,7 @@ import asyncpg
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.integration.mailrelay.certificates import CertificateFiles
 
 PASSWORD = "the-right-one"

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, blob_id_of, day_of, open_blobs
-from shared.database import new_id
+from shared.driver import new_id
 from shared.settings import BlobSettings
 from tests.s3 import S3, blob_settings, s3_server
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from shared.blobs import Blob, BlobMissing, BlobsFull, BlobStore, BlobsUnavailable, open_blobs
 from shared.blobs.bucket import BucketBlobs
-from shared.database import new_id
+from shared.driver import new_id
 from shared.settings import BlobSettings, SettingsWrong, load_settings
 from tests.s3 import SECRET, blob_settings, s3_server
 

@@ -17,7 +17,7 @@ from shared.blobs import (
     BlobsUnavailable,
     FolderBlobs,
 )
-from shared.database import new_id
+from shared.driver import new_id
 
 
 @pytest.fixture

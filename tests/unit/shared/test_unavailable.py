@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.database import DatabaseTimedOut, DatabaseUnavailable, is_unavailable
+from shared.database import is_unavailable
+from shared.driver import DatabaseTimedOut, DatabaseUnavailable
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.blobs import BlobStore
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import Base, SealedColumn
 
 # What no rule of the table tells.

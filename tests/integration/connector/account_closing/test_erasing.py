@@ -18,7 +18,8 @@ from services.connector.integrations import lifecycle_service
 from services.connector.integrations.row_locks import assign_relay_address
 from services.connector.problems.catalogue import NotFound
 from shared.blobs import BlobsUnavailable, FolderBlobs
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import Account, Integration, RelayAddress, SpentAddress
 from tests.conftest import Database

@@ -7,7 +7,8 @@ from pydantic import SecretStr
 
 from services.connector.amazon_credentials.secrets import ClientSecrets, secret_context
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import new_id
 from shared.tables import ApplicationSecret
 from tests.conftest import Keys
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from services.connector.accounts.audit import audit_entry, system_audit_entry
 from services.connector.accounts.callers import Caller
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import AuditEntry
 from tests.factories import make_account
 from tests.integration.connector.conftest import PASSWORD, SignedIn

@@ -21,7 +21,8 @@ from services.connector.audit.service import export_entries
 from services.connector.reads.queries import ReadFilters
 from services.connector.reads.service import ReadLog, export_reads
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import AuditEntry, Notice, User, Webhook
 from tests.factories import make_account, make_conversation, make_integration, make_message
 from tests.integration.connector.conftest import SignedIn

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from services.connector.authorization.links import LinkExpired, LinkUnknown, Wish, link_of, wish_of
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import Grant, Integration
 from tests.factories import make_account

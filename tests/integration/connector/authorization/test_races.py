@@ -17,7 +17,8 @@ from deploy.demo.postgres import OWNER
 from services.connector.dependencies import AppState
 from services.connector.integrations import service as integrations
 from services.connector.tokens.service import GrantMissing
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.tables import Grant, Integration
 from tests.conftest import Database
 from tests.integration.connector.conftest import SignedIn

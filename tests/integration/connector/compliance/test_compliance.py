@@ -13,7 +13,8 @@ from services.connector.accounts.audit import system_audit_entry
 from services.connector.compliance.checks import CHECKS, State
 from services.connector.compliance.requirements import By, load_lines
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import ApiKey, OidcProvider
 from tests.commands import run_here

@@ -14,7 +14,7 @@ from services.connector.accounts.credentials import hash_secret, new_api_key, ne
 from services.connector.accounts.session_lifetime import USUAL
 from services.connector.orders.snapshots import take_snapshots
 from shared.crypto.raw_mail import MailPublicKey
-from shared.database import new_id
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import Account, ApiKey, User, UserSession
 from tests.factories import (

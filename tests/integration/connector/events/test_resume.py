@@ -11,7 +11,8 @@ from sqlalchemy import func, select, update
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
 from services.connector.maintenance import jobs as housekeeping
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.tables import EventRow
 from tests.factories import make_account

@@ -18,7 +18,8 @@ from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC, Hub
 from shared.channels import EVENT_CHANNEL
-from shared.database import Sessions, asyncpg_dsn, new_id
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.events import EventKind, announce
 from shared.permissions import Level, Permission
 from shared.tables import ApiKey, EventRow, User, UserSession

@@ -14,7 +14,8 @@ from services.connector.settings import ConnectorSettings
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.key_source import KeySource
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import (
     ApiKey,

@@ -10,7 +10,7 @@ import pytest
 from services.connector.http.language import Language
 from services.connector.inbox.html_document import MAX_HTML_BYTES, MAX_IMAGE_BYTES, MAX_TAGS, document
 from shared.crypto.envelope import Sealed
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import Attachment, Conversation, Message
 from tests.factories import make_attachment, make_message
 from tests.integration.connector.inbox.conftest import Worker

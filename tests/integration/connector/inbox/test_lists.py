@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import Conversation
 from tests.factories import make_attachment, make_conversation, make_integration, make_message
 from tests.integration.connector.inbox.conftest import counted_statements

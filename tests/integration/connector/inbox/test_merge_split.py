@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from shared import conversations
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import AuditEntry, Conversation, ConversationThread, EventRow, Message
 from tests.factories import make_conversation, make_integration, make_message

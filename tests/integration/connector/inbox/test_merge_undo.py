@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from shared import conversations
 from shared.crypto.envelope import Place
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import (
     Conversation,
     ConversationMerge,

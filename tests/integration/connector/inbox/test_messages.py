@@ -17,7 +17,7 @@ from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, Downloa
 from services.connector.inbox.pictures import MAX_PICTURE_BYTES
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import AcceptedMail, Attachment, AuditEntry, Message
 from tests.factories import make_attachment, make_message
 from tests.unit.connector.inbox.test_pictures import png

@@ -10,7 +10,7 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox.limits import SearchesBusy
 from services.mailrelay.delivery.message_rows import plain_columns
 from services.mailrelay.parsing.mail import parse_mail
-from shared.database import new_id
+from shared.driver import new_id
 from shared.search_words import former_wanted_keys, word_keys
 from shared.tables import AuditEntry, Conversation, ConversationOrder, IdempotencyKey
 from tests.factories import make_conversation, make_message, make_relay_address

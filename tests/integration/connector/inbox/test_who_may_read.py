@@ -13,7 +13,8 @@ from services.connector.app import opens_mail
 from services.connector.http.paths import API_PREFIX
 from services.connector.inbox.unsealing import keys_of
 from services.connector.orders.unsealing import keys_of as keys_of_orders
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
 from tests.factories import make_conversation_order, make_order, make_order_item

@@ -13,7 +13,8 @@ from typing_extensions import override
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.integrations.erasure import ErasureIncomplete, erase_removed
 from shared.blobs import BlobsUnavailable, FolderBlobs
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database
 from tests.factories import make_account

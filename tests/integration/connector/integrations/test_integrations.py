@@ -13,7 +13,8 @@ from sqlalchemy import func, select, update
 
 from shared.addresses import LOCAL_PART_LENGTH
 from shared.channels import ADDRESS_CHANNEL, EVENT_CHANNEL
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
 from shared.tables import Grant, Integration, MarketplaceParticipation, RelayAddress

@@ -26,7 +26,8 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.channels import ADDRESS_CHANNEL
-from shared.database import Sessions, asyncpg_dsn, create_sessions, new_id
+from shared.database import Sessions, create_sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.jobs import Job
 from shared.keyring import Keyring
 from shared.tables import (

@@ -3,7 +3,8 @@
 from sqlalchemy import update
 
 from deploy.demo.postgres import CONNECTOR
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.jobs import Job, enqueue
 from shared.tables import JobRow
 from shared.tables.base import now

@@ -12,7 +12,8 @@ from sqlalchemy import func, select, text, update
 from services.connector.job_queue.queries import LEASE, NO_SUBJECT
 from services.connector.job_queue.runner import JobRunner, RecurringHandler, TryAgain
 from services.connector.job_queue.schedules import DailyAt, Every
-from shared.database import DatabaseUnavailable, Sessions, new_id
+from shared.database import Sessions
+from shared.driver import DatabaseUnavailable, new_id
 from shared.jobs import Job, enqueue
 from shared.tables import JobRow
 

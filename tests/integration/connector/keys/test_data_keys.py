@@ -19,7 +19,8 @@ from services.connector.keys.data_key_service import Changed, Times, change_data
 from shared.blobs import Blob, FolderBlobs
 from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import AccountKey, AuditEntry, Base
 from shared.tables.sealed import SealedPlace, SealedTable, sealed_tables

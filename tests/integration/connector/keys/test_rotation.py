@@ -18,7 +18,8 @@ from services.connector.keys import service
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.key_ages import KEY_LIFETIME
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
-from shared.database import Sessions, asyncpg_dsn, new_id
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.process import KEYS_OVERDUE
 from shared.tables import AccountKey

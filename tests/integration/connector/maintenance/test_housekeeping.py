@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import OWNER
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house, keep_house_forever
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database
 
 NOW = datetime.now(UTC)

@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from services.connector.operations.backlog import Backlog
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
 from shared.status.queries import QUEUES, read_troubles, read_waiting

@@ -2,7 +2,8 @@
 
 from deploy.demo.postgres import CONNECTOR
 from services.connector.operations.queries import read_way_of_mail
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.status.queries import QUEUES
 from tests.commands import run_here

@@ -16,7 +16,8 @@ from services.connector.orders.model import Amounts, OrderItemRecord, OrderRecor
 from services.connector.orders.personal import open_report_cells
 from services.connector.orders.storing import store_orders
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import Order, OrderItem, OrderReport
 from tests.factories import make_account, make_integration

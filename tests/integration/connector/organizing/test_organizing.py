@@ -13,7 +13,7 @@ from services.connector.accounts.callers import Caller
 from services.connector.organizing.saved_views import MAX_SAVED_VIEWS
 from services.connector.organizing.tags import MAX_TAGS, delete_tag
 from services.connector.organizing.waking import wake_due
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import AuditEntry, Conversation, ConversationsChange, EventRow, Message, SavedView, User
 from tests.factories import make_conversation, make_integration, make_message, make_reply
 from tests.integration.connector.inbox.conftest import counted_statements

@@ -8,7 +8,7 @@ import asyncpg
 from deploy.demo.postgres import OWNER
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPrivateKey
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from shared.tables import Base, SealedColumn
 from tests.conftest import Database
 

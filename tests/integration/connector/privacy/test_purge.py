@@ -12,7 +12,7 @@ from services.connector.privacy.ended_orders import clear_personal
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import PurgeIncomplete, due
 from services.connector.tokens.service import destroy_grant
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import (
     AcceptedMail,
     Account,

@@ -11,7 +11,8 @@ from services.connector.integrations.erasure import erase_removed
 from services.connector.privacy import deletion
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import purge
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.tables import Conversation, Integration, Message, Order, OrderItem, OutboundMessage, ReplyFile
 from tests.conftest import Database
 from tests.integration.connector.privacy.conftest import DAY, Shop

@@ -17,7 +17,8 @@ from services.connector.accounts.callers import Caller
 from services.connector.app import opens_mail
 from services.connector.dependencies import ReadLogDep
 from services.connector.reads.service import ReadLog
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import ReadEntry
 from tests.factories import (
     make_conversation,

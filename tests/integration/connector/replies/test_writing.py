@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text, update
 from deploy.demo.postgres import MAIL_WORKER
 from shared.channels import REPLY_CHANNEL
 from shared.crypto.envelope import Place
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from shared.tables import AuditEntry, Conversation, EventRow, Integration, OutboundMessage, ReplyFile
 from tests.factories import make_message, make_reply
 from tests.integration.connector.replies.conftest import PDF, TAG, TEXT, Thread

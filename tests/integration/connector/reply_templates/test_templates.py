@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from services.connector.reply_templates.service import MAX_TEMPLATES
-from shared.database import new_id
+from shared.driver import new_id
 from shared.tables import ReplyTemplate
 from tests.factories import (
     make_conversation,

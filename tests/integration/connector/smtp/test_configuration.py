@@ -12,7 +12,8 @@ from sqlalchemy import select
 from deploy.demo.postgres import OWNER
 from services.connector.http.paths import API_PREFIX
 from shared.crypto.envelope import Place
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.tables import Account, AuditEntry, Integration, SmtpConfiguration
 from tests.conftest import Database

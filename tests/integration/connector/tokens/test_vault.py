@@ -9,7 +9,8 @@ from sqlalchemy import func, text, update
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured, GrantInvalid, Throttled
 from services.connector.tokens.service import GrantMissing, RenewalBusy, destroy_grant
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import Grant
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import LAMPENLADEN, Amazon, answering, http_answer

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy import func, select, update
 
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import ApiKey, Integration, User, UserSession, Webhook
 from tests.factories import make_account, make_integration, make_user
 

@@ -16,7 +16,8 @@ from standardwebhooks import WebhookVerificationError
 from services.connector.maintenance import jobs as housekeeping
 from services.connector.webhooks import queries
 from services.connector.webhooks.delivery import WebhookSender
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.outgoing.connections import OutgoingConnections
 from shared.tables import ApiKey, AuditEntry, EventRow, User, Webhook, WebhookDelivery

@@ -13,7 +13,8 @@ from services.connector.throttling.limits import WEBHOOK_BULK_RESENDS
 from services.connector.webhooks import queries, service
 from services.connector.webhooks.pausing import end_pauses
 from services.connector.webhooks.retries import PAUSED_AT_MOST
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.tables import AuditEntry, Webhook, WebhookDelivery
 from tests.factories import make_account
 from tests.integration.connector.webhooks.conftest import create, deliveries, send_webhooks

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from services.connector.operations.queries import read_way_of_mail
 from services.connector.webhooks.delivery import WebhookSender
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
 from tests.commands import run_here

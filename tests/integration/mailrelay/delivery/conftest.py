@@ -20,7 +20,8 @@ from shared.blobs import open_blobs
 from shared.channels import MAIL_CHANNEL
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
-from shared.database import Sessions, create_sessions, new_id
+from shared.database import Sessions, create_sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.lanes import Lane
 from shared.settings import BlobSettings

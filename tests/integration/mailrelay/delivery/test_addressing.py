@@ -12,7 +12,8 @@ from services.mailrelay.delivery.queue import count_stores_addressed_elsewhere, 
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.settings import AddressedElsewhere
 from shared.crypto.envelope import Place
-from shared.database import Sessions, new_id
+from shared.database import Sessions
+from shared.driver import new_id
 from shared.keyring import Keyring
 from shared.tables import (
     AcceptedMail,

@@ -16,7 +16,8 @@ from structlog.testing import capture_logs
 from deploy.demo.postgres import OWNER
 from services.mailrelay.delivery.clamav import Scanner, rescan
 from services.mailrelay.delivery.service import Delivery, deliver_due
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.tables import Attachment, Scan
 from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept

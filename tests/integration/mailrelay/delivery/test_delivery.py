@@ -29,7 +29,8 @@ from shared.channels import EVENT_CHANNEL
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, is_unavailable
+from shared.database import Sessions, create_engine, create_sessions, is_unavailable
+from shared.driver import asyncpg_dsn
 from shared.events import EventKind
 from shared.jobs import Job
 from shared.keyring import Keyring

@@ -19,7 +19,8 @@ from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.reprocessing.service import Reprocessing, reprocess
 from shared.blobs import FolderBlobs, fetch_sealed, sealed_or_blob
 from shared.crypto.envelope import AccountKeys, Place
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.tables import Attachment, MailState, Message
 from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept

@@ -20,7 +20,8 @@ from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import Blob
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, new_id
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.lanes import Lane
 from shared.tables import AcceptedMail, MailState

@@ -15,7 +15,8 @@ from services.mailrelay.delivery.queue import QueuedMail, queue_age_seconds
 from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.service import MAX_BATCH, MAX_BATCH_BYTES, Delivery, deliver_due
 from services.mailrelay.delivery.turns import Turns, claim_due
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from shared.lanes import Lane
 from shared.tables import AcceptedMail, MailState

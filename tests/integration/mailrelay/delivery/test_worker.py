@@ -16,7 +16,7 @@ from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.settings import MailWorkerSettings
 from services.mailrelay.worker import POLL_SECONDS, run_worker
 from shared.channels import EVENT_CHANNEL
-from shared.database import asyncpg_dsn
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, mail
 from tests.no_tls import NO_AUTHORITIES

@@ -18,8 +18,9 @@ from services.mailrelay.doctor.ports import smtp_ports
 from services.mailrelay.doctor.relay_checks import examine_relay
 from services.mailrelay.settings import RelaySettings
 from shared.crypto.dkim_keys import DkimKeyFile
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
 from shared.doctor.findings import Severity
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

@@ -20,7 +20,8 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import BlobsForbidden, FolderBlobs, day_of
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

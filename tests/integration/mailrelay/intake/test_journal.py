@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from deploy.demo.postgres import OWNER, RELAY
 from services.mailrelay.intake.journal import AcceptedRow, Journal, JournalUnavailable
 from services.mailrelay.metrics import RelayMetrics
-from shared.database import Sessions, asyncpg_dsn, new_id
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.tables import RelayAddress
 from tests.conftest import Database

@@ -16,7 +16,8 @@ from migrations.__main__ import cli
 from services.mailrelay.delivery.blob_sweeper import RowsUncertain, sweep
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import FolderBlobs
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

@@ -14,7 +14,8 @@ from services.mailrelay.delivery.service import Delivery
 from services.mailrelay.reprocessing import service
 from services.mailrelay.reprocessing.queries import MessageAt
 from services.mailrelay.reprocessing.service import Report, Reprocessing, reprocess, retry_held
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.tables import AcceptedMail, Attachment, Message
 from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept

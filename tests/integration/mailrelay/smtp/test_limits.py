@@ -10,7 +10,8 @@ import httpx2
 import pytest
 
 from deploy.demo.postgres import OWNER
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

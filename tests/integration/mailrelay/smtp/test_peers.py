@@ -14,7 +14,8 @@ import asyncpg
 import pytest
 
 from deploy.demo.postgres import OWNER
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.bench import postfix
 from tests.conftest import Database, Keys

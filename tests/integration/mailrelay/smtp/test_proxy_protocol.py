@@ -9,7 +9,8 @@ import pytest
 
 from deploy.demo.postgres import OWNER
 from services.mailrelay.smtp.proxy_protocol import SIGNATURE
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 from deploy.demo.postgres import OWNER
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.smtp.starttls import Certificate, CertificateUnusable
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

@@ -18,7 +18,8 @@ from services.mailrelay.smtp.data_reader import DataReader
 from services.mailrelay.smtp.dialogue import Dialogue
 from services.mailrelay.smtp.protocol import RelaySession
 from services.mailrelay.smtp.reader import ClientReader
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions
+from shared.driver import asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address

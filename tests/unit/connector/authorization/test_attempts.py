@@ -20,7 +20,7 @@ from services.connector.authorization.problem_texts import PROBLEM_TEXTS
 from services.connector.http.language import Language
 from services.connector.sign_in.schemas import SignInRequest
 from shared.crypto.envelope import AccountKeys
-from shared.database import new_id
+from shared.driver import new_id
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -7,7 +7,7 @@ import pytest
 
 from services.connector.integrations.queries import Listed
 from services.connector.integrations.sync_state import orders_status, sync_status, synced_at
-from shared.database import new_id
+from shared.driver import new_id
 from shared.marketplaces import Region
 from shared.tables import Lock, SyncStatus
 

@@ -20,7 +20,7 @@ from services.connector.orders.sync_steps import (
     question_of,
     run_due_at,
 )
-from shared.database import new_id
+from shared.driver import new_id
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

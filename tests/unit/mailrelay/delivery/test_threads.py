@@ -10,7 +10,7 @@ import pytest
 from services.mailrelay.delivery.threads import buyer_of, order_of, threads_of
 from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_mail
 from shared.conversations import Threads, follow
-from shared.database import new_id
+from shared.driver import new_id
 
 MAILS = Path(__file__).parents[3] / "mails"
 
