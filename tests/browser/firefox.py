@@ -30,11 +30,22 @@ _PREFERENCES: Final = {
     "browser.safebrowsing.phishing.enabled": False,
     "services.settings.server": "http://127.0.0.1:9/",
 }
+# A page's process tells the console's of an error when it comes to it.
 _ERRORS: Final = """
-    return Services.console.getMessageArray()
+    const [address, done] = arguments;
+    const errors = () => Services.console.getMessageArray()
         .filter((each) => each instanceof Ci.nsIScriptError && !(each.flags & (Ci.nsIScriptError.warningFlag | Ci.nsIScriptError.infoFlag)))
-        .filter((each) => each.sourceName.startsWith(arguments[0]))
+        .filter((each) => each.sourceName.startsWith(address))
         .map((each) => each.errorMessage);
+    const listener = { QueryInterface: ChromeUtils.generateQI(["nsIConsoleListener"]), observe: tell };
+    Services.console.registerListener(listener);
+    tell();
+
+    function tell() {
+        if (!errors().length) return;
+        Services.console.unregisterListener(listener);
+        done(errors());
+    }
 """
 
 
@@ -49,7 +60,12 @@ class Firefox:
     async def start(self) -> None:
         await self._read()
         await self._do("WebDriver:NewSession")
-        await self._do("WebDriver:SetTimeouts", implicit=_LONGEST_WAIT_MS, pageLoad=_LONGEST_WAIT_MS)
+        await self._do(
+            "WebDriver:SetTimeouts",
+            implicit=_LONGEST_WAIT_MS,
+            pageLoad=_LONGEST_WAIT_MS,
+            script=_LONGEST_WAIT_MS,
+        )
 
     async def goto(self, address: str) -> None:
         await self._do("WebDriver:Navigate", url=address)
@@ -75,9 +91,9 @@ class Firefox:
         await self._do("WebDriver:ExecuteScript", script=script, args=[])
 
     async def script_errors(self, url: str) -> list[str]:
-        """What the browser's console says of scripts below an address."""
+        """What the browser's console says of scripts below an address, once it says something."""
         await self._do("Marionette:SetContext", value="chrome")
-        answer = await self._do("WebDriver:ExecuteScript", script=_ERRORS, args=[url])
+        answer = await self._do("WebDriver:ExecuteAsyncScript", script=_ERRORS, args=[url])
         await self._do("Marionette:SetContext", value="content")
         errors: list[str] = answer["value"]
         return errors
