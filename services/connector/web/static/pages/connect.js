@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { notice, pageHeading, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { askForHelp } from "./ask_for_help.js";
 
 const ASK_EVERY_MS = 3000;
@@ -16,14 +17,13 @@ export async function show({ main, params, signal }) {
   signal.addEventListener("abort", () => done.abort());
   let shownStatus = null;
   let timer = null;
-  let looks = 0;
+  const asking = latest();
 
   async function look() {
     // Set before it is asked: an answer that never comes is no reason to wait for ever.
     clearTimeout(timer);
     timer = setTimeout(lookAgain, ASK_EVERY_MS);
-    looks += 1;
-    const mine = looks;
+    const isLatest = asking();
     let attempt;
     try {
       attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
@@ -33,8 +33,7 @@ export async function show({ main, params, signal }) {
       clearTimeout(timer);
       throw problem;
     }
-    // Of two answers that come at once the one to the later question is shown.
-    if (mine !== looks) return null;
+    if (!isLatest()) return null;
     if (attempt.status !== shownStatus) {
       shownStatus = attempt.status;
       replace(main, outcome(attempt));

@@ -6,6 +6,7 @@ import * as elements from "../core/elements.js";
 import { focusUnlessTyping } from "../core/focus.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 
 export function forwardingSection(integration, signal) {
   const path = `/integrations/${integration.id}/forwarded-mailboxes`;
@@ -14,15 +15,13 @@ export function forwardingSection(integration, signal) {
   const field = elements.field(t("forwarding.address"), { name: "address", type: "email", autocomplete: "off" });
   const save = h("button", { type: "submit", class: "button button-secondary" }, t("forwarding.add"));
 
-  let loads = 0;
+  const asking = latest();
 
   async function load() {
-    loads += 1;
-    const mine = loads;
+    const isLatest = asking();
     try {
       const { items } = await get(path, signal);
-      // Of two that are under way the later one is right.
-      if (mine !== loads) return;
+      if (!isLatest()) return;
       replace(place, items.length ? h("ul", { "data-testid": "forwarded-mailboxes" }, items.map(item)) : h("p", { class: "muted" }, t("forwarding.none")));
     } catch (problem) {
       elements.showProblem(place, problem);

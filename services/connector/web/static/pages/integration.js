@@ -7,6 +7,7 @@ import { onEvent } from "../core/events.js";
 import { focusUnlessTyping } from "../core/focus.js";
 import { date, dateTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { may } from "../core/session.js";
 import { reauthorizeButton } from "./authorize.js";
 import { guide } from "./guide.js";
@@ -74,15 +75,14 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
   let drawnGuide = null;
   let panel = null;
   let wasSeen = false;
-  let readings = 0;
+  const asking = latest();
   let drawn = "";
 
-  /** The store as it is, and whether no later reading has begun: of two answers that come at once the one to the later question is shown. */
+  /** The store as it is, and whether no later reading has begun. */
   async function read() {
-    readings += 1;
-    const mine = readings;
+    const isLatest = asking();
     const integration = await get(path, signal);
-    return { integration, isLatest: mine === readings };
+    return { integration, isLatest: isLatest() };
   }
 
   async function draw() {

@@ -5,6 +5,7 @@ import { h, newId, replace } from "../core/dom.js";
 import { confirmDialog, notice, showProblem } from "../core/elements.js";
 import { countryName, dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { answerClock } from "./answer_clock.js";
 import { readConversations } from "./conversation_list.js";
 import { conversationName, kindTag } from "./conversation_row.js";
@@ -22,21 +23,20 @@ export async function chooseConversation(conversation, path, signal) {
   const input = h("input", { type: "search", class: "input", id, maxlength: 200, autocomplete: "off", "aria-describedby": `${id}-hint` });
   const chosen = () => found.querySelector("input:checked")?.value;
   let soon = null;
-  let searches = 0;
+  const searching = latest();
   let previewed = null;
 
   async function search() {
-    searches += 1;
-    const mine = searches;
+    const isLatest = searching();
     const asked = { integration_id: conversation.integration.id, limit: MOST_FOUND + 1, q: input.value.trim() };
     try {
       const page = await readConversations(asked, signal);
-      if (mine !== searches) return;
+      if (!isLatest()) return;
       const others = page.items.filter((each) => each.id !== conversation.id).slice(0, MOST_FOUND);
       replace(found, others.length ? others.map((each) => choice(each)) : h("p", { class: "muted" }, t("conversation.merge.none")));
       replace(preview);
     } catch (problem) {
-      if (mine === searches) showProblem(found, problem);
+      if (isLatest()) showProblem(found, problem);
     }
   }
 

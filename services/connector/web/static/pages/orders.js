@@ -5,6 +5,7 @@ import { h, newId, replace } from "../core/dom.js";
 import { actionButton, announce, pageHeading, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { count, t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { filterFields, filtersOf, addressQuery, askedFor, areSame } from "./order_filters.js";
@@ -18,7 +19,7 @@ export async function show({ main, params, query, signal }) {
   let filters = filtersOf(query);
   let openId = null;
   let detail = null;
-  let changes = 0;
+  const changing = latest();
   const list = h("div", { class: "order-page" });
   const place = h("div", {});
   const problemPlace = h("div", { class: "place" });
@@ -49,8 +50,7 @@ export async function show({ main, params, query, signal }) {
   }
 
   async function change(newParams, newQuery) {
-    changes += 1;
-    const mine = changes;
+    const isLatest = changing();
     // An order has an address without filters: the list behind it stays as it is.
     const wanted = newParams.order_row_id ? filters : filtersOf(newQuery);
     if (!areSame(wanted, filters)) {
@@ -59,7 +59,7 @@ export async function show({ main, params, query, signal }) {
       pages.clear();
       const shown = await drawList();
       // Whoever has not waited for it is somewhere else.
-      if (mine !== changes) return;
+      if (!isLatest()) return;
       if (shown !== null) announce(shown ? count("orders.shown", shown) : t("orders.empty.title"));
     }
     await draw(newParams.order_row_id ?? null);

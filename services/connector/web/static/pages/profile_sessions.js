@@ -6,6 +6,7 @@ import { actionButton, showProblem, tellDone } from "../core/elements.js";
 import { focusUnlessTyping } from "../core/focus.js";
 import { dateTime, networkName } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 
 export async function sessionsSection(signal) {
   const list = h("ul", { class: "rows" });
@@ -13,14 +14,12 @@ export async function sessionsSection(signal) {
   const others = h("div", {});
   const heading = h("h2", { tabindex: "-1" }, t("sessions.title"));
 
-  let refreshes = 0;
+  const asking = latest();
 
   async function refresh() {
-    refreshes += 1;
-    const mine = refreshes;
+    const isLatest = asking();
     const { items } = await get("/sessions", signal);
-    // Of two that are under way the later one is right.
-    if (mine !== refreshes) return;
+    if (!isLatest()) return;
     replace(list, items.map(row));
     replace(others, items.length > 1 && actionButton(t("sessions.end_others"), () => end("/sessions", "sessions.others_ended"), { class: "button button-secondary" }));
   }

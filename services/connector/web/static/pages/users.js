@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { loadSession, may, userId } from "../core/session.js";
 import { settingsTabs } from "./settings.js";
 import { AREAS, inviteDialog, permissionsDialog, removeDialog } from "./users_dialogs.js";
@@ -15,16 +16,14 @@ export async function show({ main, signal }) {
   const people = h("ul", { class: "rows", "aria-label": t("users.title") });
   const invited = h("div", { class: "place" });
   let users = [];
-  let refreshes = 0;
+  const asking = latest();
 
   async function refresh() {
-    refreshes += 1;
-    const mine = refreshes;
+    const isLatest = asking();
     const all = [];
     const everybody = eachPage("/users?with_disabled=true&limit=100", signal, (items) => all.push(...items));
     const [invitations] = await Promise.all([get("/invitations", signal), everybody]);
-    // Of two that are under way the later one is right.
-    if (mine !== refreshes) return;
+    if (!isLatest()) return;
     users = all;
     replace(people, users.map(userRow));
     replace(invited, invitations.items.length ? h("ul", { class: "rows", "aria-labelledby": "invitations" }, invitations.items.map(invitationRow)) : h("p", { class: "muted" }, t("users.no_invitations")));

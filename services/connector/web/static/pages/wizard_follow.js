@@ -6,6 +6,7 @@ import { announce, notice, outsideLink, showProblem } from "../core/elements.js"
 import { onEvent } from "../core/events.js";
 import { clockTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { askForHelp } from "./ask_for_help.js";
 import { consentLink } from "./consent_link.js";
 
@@ -18,13 +19,12 @@ export async function followStep(place, attemptId, signal, { onIntegration, onAt
   signal.addEventListener("abort", () => following.abort());
   const waitingSince = Date.now();
   let shownStatus = null;
-  let looks = 0;
+  const asking = latest();
   let isAnnounced = false;
   let timer = null;
 
   async function look() {
-    looks += 1;
-    const mine = looks;
+    const isLatest = asking();
     let attempt;
     try {
       attempt = await get(`/authorizations/${attemptId}`, following.signal);
@@ -34,10 +34,9 @@ export async function followStep(place, attemptId, signal, { onIntegration, onAt
       if (problem.status !== 0 && problem.status < 500) throw problem;
       return plan();
     }
-    return show(attempt, () => mine === looks);
+    return show(attempt, isLatest);
   }
 
-  /** Of two answers that come at once the one to the later question is shown. */
   async function show(attempt, isLatest) {
     if (following.signal.aborted) return null;
     if (location.search !== `?attempt=${attemptId}`) return following.abort();
