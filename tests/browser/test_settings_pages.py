@@ -34,21 +34,25 @@ async def add_webhook(page: Page) -> str:
     return await page.get_by_test_id("webhook-secret").inner_text()
 
 
-async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_shown(page: Page):
-    overtaken = asyncio.Event()
+async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_shown(page: Page, site: Site):
+    is_asked, overtaken = asyncio.Event(), asyncio.Event()
     asked = 0
 
     async def answer(route: Route):
         nonlocal asked
         asked += 1
+        is_asked.set()
         if asked == 1:
             await overtaken.wait()
         await route.continue_()
 
     await page.route("**/api/v1/webhooks", answer)
     async with page.expect_response("**/api/v1/webhooks") as second:
-        # Whoever has signed in by the form reads again when the stream of events is open.
         await sign_in(page, "/settings/webhooks")
+        # The page listens when it asks. Either the event comes to it, or its stream opens later and lets it read again.
+        await is_asked.wait()
+        async with site.sessions.begin() as session:
+            await announce(session, site.account.id, EventKind.WEBHOOK_DISABLED)
     await (await second.value).finished()
     async with page.expect_response("**/api/v1/webhooks") as first:
         overtaken.set()
