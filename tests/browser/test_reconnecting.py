@@ -1,9 +1,10 @@
 """A red lock is cured in one click; the wrong store is refused, and said to be the wrong one."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
@@ -87,12 +88,25 @@ async def test_another_store_cures_nothing_and_is_named_as_the_wrong_one(page: P
 
 
 async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Page, site: Site):
-    await _open_store(page, site)
+    store = f"**/api/v1/integrations/{await _open_store(page, site)}"
     await page.get_by_text("Verwalten", exact=True).click()
+    is_read = asyncio.Event()
+
+    async def hold(route: Route):
+        if route.request.method == "GET":
+            await is_read.wait()
+        await route.continue_()
+
+    await page.route(store, hold)
     await page.get_by_role("button", name="Pausieren").click()
+    in_panel = page.locator(".manage").get_by_role("button", name="Fortsetzen")
+    await in_panel.click()
+    # It is pressed again before the store has been read again.
+    await page.locator(".manage").get_by_role("button", name="Pausieren").click()
+    await expect(in_panel).to_be_focused()
+    is_read.set()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_be_visible()
     # The panel stays open, and the focus stays where one was.
-    in_panel = page.locator(".manage").get_by_role("button", name="Fortsetzen")
     await expect(in_panel).to_be_focused()
     await in_panel.click()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_have_count(0)

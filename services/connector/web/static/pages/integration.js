@@ -175,7 +175,7 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
     if (panel?.element.open) return panel.update(integration);
     const said = JSON.stringify(integration);
     if (panel?.said === said) return null;
-    panel = { said, ...managePanel(integration, { problemPlace, signal, onRenamed, onChanged: redraw, close }) };
+    panel = { said, ...managePanel(integration, { problemPlace, signal, onRenamed, onChanged: readAgain, close }) };
     return replace(manage, panel.element);
   }
 

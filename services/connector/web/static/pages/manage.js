@@ -53,11 +53,12 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
 
   async function pause() {
     const paused = !isPaused;
-    await attempt(async () => {
-      await patch(path, { paused }, signal);
+    const isDone = await attempt(async () => {
+      update(await patch(path, { paused }, signal));
       elements.tellDone(t(paused ? "integration.paused" : "integration.resumed"));
-      await onChanged();
     });
+    // The button says what it does next, so it does not wait until the rest has been read again.
+    if (isDone) onChanged();
   }
 
   function update({ paused_since: since }) {
