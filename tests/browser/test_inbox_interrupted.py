@@ -2,19 +2,23 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from playwright.async_api import Locator, Page, Route, expect
 from sqlalchemy import func, select
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, ConversationStatus
-from tests.browser.late import everything_is_drawn
+from tests.browser.late import everything_is_drawn, late
 from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.browser.test_inbox_work import IN_SIGHT, make_many
 from tests.factories import make_message
 
 ROWS = 250
+# Reading the list, and nothing in it.
+_LIST = "**/api/v1/conversations?*"
 
 
 async def numbered(site: Site, number: int) -> Conversation:
@@ -65,6 +69,8 @@ async def test_what_is_selected_linked_changed_and_undone_stays_true(page: Page,
     while await page.locator(f"[aria-posinset='{ROWS - 1}']").count() == 0:
         await scroller.evaluate("list => list.scrollTo(0, list.scrollHeight)")
     await scroller.evaluate("list => list.scrollTo(0, 0)")
+    # Until the rows in sight are drawn, the first box is one from below, and whoever ticks it scrolls back there.
+    await expect(rows.first).to_contain_text("303-0000000-0000000")
     await boxes.nth(0).check()
     await bar.get_by_role("button", name="Alle geladenen").click()
     await expect(bar).to_contain_text(f"{ROWS - 1} ausgewählt")
@@ -178,26 +184,21 @@ async def test_an_answer_that_comes_late_takes_neither_the_newer_counts_nor_the_
     await open_signed_in(page, "/inbox")
     unread = page.get_by_role("navigation", name="Ansichten").get_by_role("link", name="Ungelesen")
     await expect(unread).to_have_text(re.compile("1"))
-    held: asyncio.Queue[Route] = asyncio.Queue()
-    counts = "**/api/v1/conversations/counts"
-    await page.route(counts, held.put)
     change = {"integration_id": store.id, "conversation_id": conversation.id}
 
+    # Whether the event comes first or the stream opens only now: the first reading is held, and all later ones count.
+    older = await late(page, "**/api/v1/conversations/counts")
     async with site.sessions.begin() as session:
         await announce(session, site.account.id, EventKind.CONVERSATION_CHANGED, **change)
-    older = await held.get()
-    its_answer = await older.fetch()
+    await older.answered()
     await make_thread(site, store, "Und der Schirm?")
     async with site.sessions.begin() as session:
         await announce(session, site.account.id, EventKind.CONVERSATION_CHANGED, **change)
-    await (await held.get()).continue_()
     await expect(unread).to_have_text(re.compile("2"))
-    async with page.expect_response(counts):
-        await older.fulfill(response=its_answer)
-    await page.unroute(counts)
-    await everything_is_drawn(page)
+    await older.comes()
     await expect(unread).to_have_text(re.compile("2"))
 
+    held: asyncio.Queue[Route] = asyncio.Queue()
     opened = f"**/api/v1/conversations/{conversation.id}"
     await page.route(opened, held.put)
     await page.get_by_test_id("conversation").filter(has_text="Wann kommt").click()
@@ -211,3 +212,47 @@ async def test_an_answer_that_comes_late_takes_neither_the_newer_counts_nor_the_
     await page.keyboard.type("pe")
     await expect(search).to_have_value("Lampe")
     await expect(search).to_be_focused()
+
+
+async def test_who_goes_on_before_the_list_has_been_read_again_comes_to_what_is_next(page: Page, site: Site):
+    store = await make_store(site)
+    for number in range(3):
+        await make_thread(
+            site, store, "Frage", buyer_name=f"Käufer {number}", order_id=None, is_unread=False,
+            last_message_at=datetime.now(UTC) - timedelta(minutes=number),
+        )  # fmt: skip
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
+    heading, rows = page.get_by_role("heading", level=2), page.get_by_test_id("conversation")
+    await rows.nth(1).click()
+    await expect(heading).to_contain_text("Käufer 1")
+
+    # What was closed a moment ago is not the one before the next one.
+    is_read = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await is_read.wait()
+        await route.continue_()
+
+    await page.route(_LIST, hold)
+    await page.keyboard.press("e")
+    await expect(heading).to_contain_text("Käufer 2")
+    await page.keyboard.press("k")
+    await expect(heading).to_contain_text("Käufer 0")
+    is_read.set()
+    await expect(rows).to_have_count(2)
+
+    # Who goes back twice does not see what was between.
+    await (
+        page.get_by_role("navigation", name="Ansichten").get_by_role("link", name="Alle", exact=True).click()
+    )
+    await expect(rows).to_have_count(3)
+    reading = await late(page, _LIST)
+    await page.go_back()
+    await reading.answered()
+    await page.go_back()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    await reading.comes()
+    await expect(rows).to_have_count(2)
+    await expect(page).to_have_url(f"{site.url}/inbox")
+    assert [path for path in asked if re.search("/api/v1/conversations/[0-9a-f]{8}", path)] == []

@@ -6,6 +6,7 @@ import { announce, pageHeading, setTitle, showProblem } from "../core/elements.j
 import { onEvent } from "../core/events.js";
 import { fieldEntered } from "../core/focus.js";
 import { count, t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 import { keepMarked } from "../core/marks.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
@@ -35,6 +36,9 @@ export async function show({ main, params, query, signal }) {
   let listScroll = 0;
   let names = new Map();
   let countings = 0;
+  // What has left the view, of which the list is not read again yet.
+  const leaving = new Set();
+  const going = latest();
   const current = () => filters;
   const problemPlace = h("div", { class: "place" });
   const panePlace = h("section", { class: "pane", "aria-label": t("inbox.conversation") });
@@ -145,7 +149,7 @@ export async function show({ main, params, query, signal }) {
   function neighbour(ids) {
     const items = list.items();
     const others = [...items.slice(openIndex), ...items.slice(0, openIndex).reverse()];
-    return others.find(({ id }) => id !== openId && !ids.includes(id))?.id ?? null;
+    return others.find(({ id }) => id !== openId && !ids.includes(id) && !leaving.has(id))?.id ?? null;
   }
 
   /** From what is done to what is next; whether there is any. */
@@ -157,6 +161,16 @@ export async function show({ main, params, query, signal }) {
     return next !== null;
   }
 
+  async function leave(ids) {
+    const gone = leavesView() ? ids : [];
+    for (const id of gone) leaving.add(id);
+    try {
+      await goOn(ids);
+    } finally {
+      for (const id of gone) leaving.delete(id);
+    }
+  }
+
   /** What is closed or put off is no longer among what there is to do. */
   const leavesView = () => !["all", "closed", "snoozed", "quarantine"].includes(filters.view);
 
@@ -164,13 +178,14 @@ export async function show({ main, params, query, signal }) {
 
   async function onChanged(ids, change) {
     selection.drop(ids);
-    if (hasLeft(change)) await goOn(ids);
+    if (hasLeft(change)) await leave(ids);
     else await list.readChanged(ids);
     if (change.add_tag_ids || "assignee_id" in change) await drawNames();
   }
 
   /** What has left is open again; anything else is undone where one is: a message that is unread again would be read by being opened. */
   async function onUndone(ids, change) {
+    for (const id of ids) leaving.delete(id);
     if (ids.length === 1 && ids[0] !== openId && hasLeft(change)) await open(ids[0]);
     await list.readChanged(ids);
   }
@@ -228,9 +243,10 @@ export async function show({ main, params, query, signal }) {
 
   function step(by) {
     if (openId && !list.focused()) {
-      const here = list.indexOf(openId);
+      const items = list.items().filter(({ id }) => !leaving.has(id));
+      const here = items.findIndex(({ id }) => id === openId);
       // One that has left the list, for example because it is read now, has the next one at its place.
-      const next = list.items()[here < 0 && by > 0 ? openIndex : (here < 0 ? openIndex : here) + by];
+      const next = items[here < 0 && by > 0 ? openIndex : (here < 0 ? openIndex : here) + by];
       return next && open(next.id);
     }
     return list.focusIndex(list.focused() ? list.indexOf(list.focused().id) + by : 0);
@@ -253,6 +269,7 @@ export async function show({ main, params, query, signal }) {
   }
 
   async function change(newParams, newQuery) {
+    const isLatest = going();
     const wanted = filtersOf(newQuery);
     if (!areSame(wanted, filters)) {
       filters = wanted;
@@ -260,6 +277,8 @@ export async function show({ main, params, query, signal }) {
       drawFilters();
       const shown = await drawList();
       if (shown !== null) announce(shown ? count("inbox.shown", shown) : t("inbox.shown.none"));
+      // Somebody has gone on while the list was read, and what is open by now is another address's.
+      if (!isLatest()) return;
     }
     const wasOpen = openId;
     if ((newParams.conversation_id ?? null) === openId) return;
