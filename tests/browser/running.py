@@ -116,6 +116,8 @@ async def running_site(
         public_url=f"http://localhost:{port}",
         key_file=keys.key_file,
         development=development,
+        # Taken back however slow the machine is.
+        reply_undo_seconds=60,
         amazon_application_id=amazon.application_id,
         amazon_client_id=amazon.client_id,
         amazon_client_secret=amazon.client_secret,

@@ -50,6 +50,7 @@ async def test_a_tab_of_the_release_before_loads_the_new_one_once_by_itself(page
     await page.get_by_role("link", name="Bestellungen").click()
 
     await expect(page.get_by_role("button", name="Noch einmal versuchen")).to_be_visible()
+    await page.wait_for_load_state()
     assert loads == [f"{site.url}/orders"]
 
     await page.unroute_all()
