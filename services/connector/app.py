@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache, partial
-from typing import Any
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,16 +37,16 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BODY_SECONDS, BoundedBody, RequestObserver, SafeHeaders, Scope
 from services.connector.http.paths import API_PREFIX
-from services.connector.http.query_parameters import refuse_unknown_parameters
 from services.connector.http.rate_limits import RateLimitHeaders, RateLimits
 from services.connector.http.route_table import RouteTable
+from services.connector.http.routers import PROBLEM_RESPONSES
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
 from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, SearchesBusy
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.notes import api as notes
-from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete, operation_id, servers
+from services.connector.openapi import DESCRIPTION, TAGS, complete, servers
 from services.connector.orders import api as orders
 from services.connector.organizing import api as organizing
 from services.connector.privacy import api as privacy
@@ -267,48 +267,47 @@ def _assemble(
     return app
 
 
+_ROUTERS: Final = (
+    sign_in.router,
+    second_factors.router,
+    single_sign_on.router,
+    users.router,
+    accounts.router,
+    account_closing.router,
+    authorization.router,
+    integrations.router,
+    smtp.router,
+    feedback.router,
+    forwarding.router,
+    notes.router,
+    reply_templates.router,
+    # Before what is at an id: a store list is none.
+    organizing.router,
+    inbox.router,
+    orders.router,
+    replies.router,
+    events.router,
+    webhooks.router,
+    audit.router,
+    reads.router,
+    amazon_pauses.router,
+    privacy.router,
+    single_sign_on.callback_router,
+    authorization.amazon_router,
+)
+
+
 @cache
 def _routes() -> list[BaseRoute]:
-    """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
-    router = APIRouter(
-        responses=PROBLEM_RESPONSES, generate_unique_id_function=lambda route: operation_id(route.name)
-    )
-    api = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
-    api.include_router(sign_in.router)
-    api.include_router(second_factors.router)
-    api.include_router(single_sign_on.router)
-    router.include_router(single_sign_on.callback_router)
-    api.include_router(users.router)
-    api.include_router(accounts.router)
-    api.include_router(account_closing.router)
-    api.include_router(authorization.router)
-    router.include_router(authorization.amazon_router)
-    api.include_router(integrations.router)
-    api.include_router(smtp.router)
-    api.include_router(feedback.router)
-    api.include_router(forwarding.router)
-    api.include_router(notes.router)
-    api.include_router(reply_templates.router)
-    # Before what is at an id: a store list is none.
-    api.include_router(organizing.router)
-    api.include_router(inbox.router)
-    api.include_router(orders.router)
-    api.include_router(replies.router)
-    api.include_router(events.router)
-    api.include_router(webhooks.router)
-    api.include_router(audit.router)
-    api.include_router(reads.router)
-    api.include_router(amazon_pauses.router)
-    api.include_router(privacy.router)
-    # The prefix stands here and not at `api`: without one FastAPI would put each route together once more, only to see that it has a path.
-    router.include_router(api, prefix=API_PREFIX)
-    router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)
-    router.add_api_route("/livez", _livez, include_in_schema=False)
-    router.add_api_route("/readyz", _readyz, include_in_schema=False)
+    """All routes. They know no application, so they are looked through once a process, which takes a while."""
+    ours = APIRouter(include_in_schema=False)
+    ours.add_api_route(PROBLEMS_PATH, _problems)
+    ours.add_api_route("/livez", _livez)
+    ours.add_api_route("/readyz", _readyz)
     # The pages, and their answer to every other path: so they come last.
-    router.include_router(web.router)
-    refuse_open_routes(router.routes)
-    return [RouteTable(router.routes), *router.routes]
+    routes = [route for router in (*_ROUTERS, ours, web.router) for route in router.routes]
+    refuse_open_routes(routes)
+    return [RouteTable([route for route in routes if isinstance(route, APIRoute)]), *routes]
 
 
 async def _problems() -> Response:
@@ -373,12 +372,4 @@ def opens_mail(route: RouteContext) -> bool:
 
 def _route_of(scope: Scope) -> str:
     """The template of the route that answers, for log lines and metrics: a closed set, without ids."""
-    path: str | None = getattr(scope.get("route"), "path", None)
-    if path is None:
-        return "none"
-    # Routers are written without the prefix under which they are included.
-    return (
-        API_PREFIX + path
-        if scope["path"].startswith(f"{API_PREFIX}/") and not path.startswith(API_PREFIX)
-        else path
-    )
+    return getattr(scope.get("route"), "path", "none")

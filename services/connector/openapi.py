@@ -30,14 +30,6 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "webhooks", "description": "What happens, as signed requests to a program's address."},
 ]
 
-# Every route answers its failures in this form.
-PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    "default": {
-        "description": "What went wrong, with a stable code.",
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-}
-
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
     "description": "RFC 9457. `code` is stable; title and detail are for people. Some codes have further members.",
@@ -82,12 +74,6 @@ _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
 def servers(public_url: str | None) -> list[dict[str, str]]:
     """Where the API is: at its public address, or, unknown, at the one from which the description came."""
     return [{"url": public_url or "/"}]
-
-
-def operation_id(function: str) -> str:
-    """The name of an operation for programs that are generated: its function's (`list_integrations` is `listIntegrations`)."""
-    first, *others = function.split("_")
-    return first + "".join(word.capitalize() for word in others)
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,12 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.sandbox.amazon_hosts import API_HOSTS, LWA_HOST, SELLER_CENTRAL_HOSTS
@@ -129,20 +127,13 @@ def create_app(
     app.add_middleware(_BodyLimit)
     app.add_api_route("/livez", _livez)
     app.add_api_route(STYLE_SHEET_PATH, _style_sheet)
-    app.router.routes.extend(_rooms())
+    # As they are: to include a router, FastAPI would make each of its routes a second time.
+    for router in _ROUTERS:
+        app.router.routes.extend(router.routes)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(SpApiRefused, _sp_api_refused)
     return app
-
-
-@cache
-def _rooms() -> list[BaseRoute]:
-    """The routes of all rooms. They know no application, so they are put together once a process, which takes a while."""
-    router = APIRouter()
-    for room in _ROUTERS:
-        router.include_router(room)
-    return router.routes
 
 
 class _BodyLimit:

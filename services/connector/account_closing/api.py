@@ -1,7 +1,5 @@
 """Routes: the account is closed."""
 
-from fastapi import APIRouter
-
 from services.connector.account_closing import service
 from services.connector.account_closing.schemas import ClosureAnswer, ClosureRequest
 from services.connector.dependencies import (
@@ -9,8 +7,9 @@ from services.connector.dependencies import (
     Now,
     SessionsDep,
 )
+from services.connector.http.routers import api_router
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 @router.post("/account/closure", summary="Close the account")

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from services.connector.accounts import service
 from services.connector.accounts.levels import levels_of_key
@@ -33,9 +33,10 @@ from services.connector.dependencies import (
     SettingUpCaller,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.routers import api_router
 from shared.tables import ApiKey
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 @router.get("/me", summary="Who is asking")

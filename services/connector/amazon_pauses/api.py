@@ -1,11 +1,10 @@
 """Route: what everybody may know of the service."""
 
-from fastapi import APIRouter
-
 from services.connector.amazon_pauses.schemas import StatusAnswer
 from services.connector.dependencies import AnyCaller, PauseSwitchDep
+from services.connector.http.routers import api_router
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 @router.get("/status", summary="Read the state of the service")

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 
 from services.connector.audit import csv_lines, service
@@ -14,8 +14,9 @@ from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage
 from services.connector.dependencies import AdminViewer, Cursor, SessionsDep, TakeDownloadSlot
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.http.request_types import Moment
+from services.connector.http.routers import api_router
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 async def _filters(

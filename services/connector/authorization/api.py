@@ -58,10 +58,11 @@ from services.connector.dependencies import (
     SettingsDep,
 )
 from services.connector.http.language import Language
+from services.connector.http.routers import api_router
 from services.connector.marketplaces.countries import country_answers, country_name
 from shared.marketplaces import MARKETPLACES, countries_of
 
-router = APIRouter(tags=["authorization"])
+router = api_router("authorization")
 # Outside of the API: browsers come here, sent by Amazon.
 amazon_router = APIRouter(include_in_schema=False)
 # No code or state stays in the address bar or in the history, and no other site is told of it.

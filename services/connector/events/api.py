@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import Header
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
@@ -17,10 +17,11 @@ from services.connector.dependencies import AnyCaller, HubDep, SessionsDep
 from services.connector.events import service
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import RESYNC, Subscription, frame, frame_of
+from services.connector.http.routers import api_router
 from shared.database import Sessions, is_unavailable
 
 log = structlog.get_logger()
-router = APIRouter(tags=["events"])
+router = api_router("events")
 
 _RETRY_MILLISECONDS: Final = 2_000
 

@@ -1,11 +1,12 @@
 """The route by which the guide and the pages that tell a problem ask whether they helped."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from services.connector.dependencies import Now, PageAnswersDep, browser_of
 from services.connector.feedback.schemas import FeedbackRequest
+from services.connector.http.routers import api_router
 
-router = APIRouter(tags=["integrations"])
+router = api_router("integrations")
 
 
 @router.post("/page-feedback", status_code=204, summary="Say whether a page helped")

@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from services.connector.dependencies import (
     AdminEditor,
     AdminViewer,
@@ -18,8 +16,9 @@ from services.connector.forwarding.schemas import (
     ForwardedMailboxList,
     ForwardedMailboxRequest,
 )
+from services.connector.http.routers import api_router
 
-router = APIRouter(tags=["integrations"])
+router = api_router("integrations")
 
 _PATH = "/integrations/{integration_id}/forwarded-mailboxes"
 

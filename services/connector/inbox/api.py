@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
@@ -27,6 +27,7 @@ from services.connector.dependencies import (
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
+from services.connector.http.routers import api_router
 from services.connector.inbox import changes, merge_split, service
 from services.connector.inbox.changes import version_of
 from services.connector.inbox.chunked_response import ChunkedResponse
@@ -59,7 +60,7 @@ from services.connector.inbox.views import (
     message_item,
 )
 
-router = APIRouter(tags=["inbox"])
+router = api_router("inbox")
 
 # Messages may be long, and every one on a page is opened.
 _MAX_MESSAGES: Final = 50

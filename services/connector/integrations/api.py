@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from services.connector.dependencies import (
     AdminEditor,
@@ -22,6 +22,7 @@ from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.http.reading import Reading
+from services.connector.http.routers import api_router
 from services.connector.integrations import lifecycle_service, service, without_api_service
 from services.connector.integrations.check_texts import brief_of, disconnection_text, text_of
 from services.connector.integrations.health import (
@@ -75,7 +76,7 @@ from services.connector.marketplaces.countries import country_name
 from services.connector.settings import ConnectorSettings
 from shared.tables import AfterGracePeriod, Lock, SetupStepName, Summary
 
-router = APIRouter(tags=["integrations"])
+router = api_router("integrations")
 
 
 @router.get("/integrations", summary="List integrations")

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from services.connector.dependencies import (
     Cursor,
@@ -15,10 +15,11 @@ from services.connector.dependencies import (
     SessionsDep,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.routers import api_router
 from services.connector.notes import service
 from services.connector.notes.schemas import NoteAnswer, NoteAuthor, NotePage, NoteRequest
 
-router = APIRouter(tags=["replies"])
+router = api_router("replies")
 
 
 @router.get("/conversations/{conversation_id}/notes", summary="Read a conversation's notes")

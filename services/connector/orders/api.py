@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from services.connector.dependencies import (
     Cursor,
@@ -25,6 +25,7 @@ from services.connector.http.paging import (
     decode_cursor,
     encode_cursor,
 )
+from services.connector.http.routers import api_router
 from services.connector.orders import service
 from services.connector.orders.listing import OrderFilters, OrderSort, resume_at
 from services.connector.orders.schemas import (
@@ -43,7 +44,7 @@ from services.connector.orders.views import (
     whole_order_answer,
 )
 
-router = APIRouter(tags=["orders"])
+router = api_router("orders")
 
 
 @router.get("/orders", summary="List orders")

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from services.connector.dependencies import (
     InboxEditor,
     InboxReader,
@@ -12,6 +10,7 @@ from services.connector.dependencies import (
     Now,
     SessionsDep,
 )
+from services.connector.http.routers import api_router
 from services.connector.inbox.views import changes_of
 from services.connector.organizing import bulk_changes, choices, muted_kinds, saved_views, tags
 from services.connector.organizing.schemas import (
@@ -35,7 +34,7 @@ from services.connector.organizing.schemas import (
 from shared.database import Sessions
 from shared.tables import MutableKind, SavedView, Tag
 
-router = APIRouter(tags=["inbox"])
+router = api_router("inbox")
 
 
 @router.post("/conversations/changes", summary="Change many conversations")

@@ -1,13 +1,12 @@
 """Routes: how long the account's data are kept."""
 
-from fastapi import APIRouter
-
 from services.connector.dependencies import AdminEditor, AdminViewer, SessionsDep
+from services.connector.http.routers import api_router
 from services.connector.privacy import retention_service
 from services.connector.privacy.schemas import LongerKept, RetentionAnswer, RetentionRequest
 from shared.tables import Account
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 _PATH = "/account/retention"
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
 
 from services.connector.audit import csv_lines
@@ -13,12 +13,13 @@ from services.connector.audit.schemas import object_answer
 from services.connector.dependencies import AdminViewer, Cursor, SessionsDep, TakeDownloadSlot
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.http.request_types import Moment
+from services.connector.http.routers import api_router
 from services.connector.reads import service
 from services.connector.reads.queries import ReadFilters, ReadRow
 from services.connector.reads.schemas import ReadAnswer, ReaderAnswer, ReadPage
 from shared.tables import ReadKind
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 async def _filters(

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
 from services.connector.accounts.callers import Caller
@@ -27,6 +27,7 @@ from services.connector.dependencies import (
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor
+from services.connector.http.routers import api_router
 from services.connector.inbox.chunked_response import ChunkedResponse
 from services.connector.inbox.content_types import UNKNOWN
 from services.connector.inbox.downloads import FILE_RESPONSES, download_headers
@@ -55,7 +56,7 @@ from services.connector.replies.views import (
 )
 from shared.tables import ReplyState
 
-router = APIRouter(tags=["replies"])
+router = api_router("replies")
 
 _MAX_FILENAME: Final = 1_000
 _UPLOAD: Final[dict[str, Any]] = {

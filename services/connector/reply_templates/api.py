@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from services.connector.dependencies import (
     IfMatch,
@@ -15,6 +15,7 @@ from services.connector.dependencies import (
     SessionsDep,
 )
 from services.connector.http.etags import etag_of
+from services.connector.http.routers import api_router
 from services.connector.reply_templates import service
 from services.connector.reply_templates.placeholders import Placeholder
 from services.connector.reply_templates.schemas import (
@@ -28,7 +29,7 @@ from services.connector.reply_templates.schemas import (
 )
 from shared.tables import ReplyTemplate
 
-router = APIRouter(tags=["replies"])
+router = api_router("replies")
 
 
 @router.get("/reply-templates", summary="List reply templates")

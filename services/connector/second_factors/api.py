@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from services.connector.dependencies import (
     AdminPerson,
     AdminViewer,
@@ -13,6 +11,7 @@ from services.connector.dependencies import (
     SettingsDep,
     SettingUpPerson,
 )
+from services.connector.http.routers import api_router
 from services.connector.second_factors import security_service, service
 from services.connector.second_factors.passkeys import RelyingParty
 from services.connector.second_factors.schemas import (
@@ -30,7 +29,7 @@ from services.connector.second_factors.schemas import (
 )
 from shared.tables import Passkey
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 @router.get("/me/second-factor", summary="One's own second factors")

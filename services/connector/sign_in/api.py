@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 
 from services.connector.accounts.schemas import MeAnswer, me_answer
 from services.connector.accounts.service import caller_of_session, me
@@ -22,6 +22,7 @@ from services.connector.dependencies import (
     set_secret_cookie,
     set_session_cookies,
 )
+from services.connector.http.routers import api_router
 from services.connector.second_factors.passkeys import RelyingParty
 from services.connector.second_factors.schemas import OptionsAnswer
 from services.connector.sign_in import confirm_service, password_service, second_step_service, service
@@ -45,7 +46,7 @@ from shared.tables import SignInMethod
 # A browser that sends it has something to answer within minutes; it lets nobody in.
 CHALLENGE_COOKIE: Final = "__Host-replyco_sign_in"
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 async def _relying_party(settings: SettingsDep) -> RelyingParty:

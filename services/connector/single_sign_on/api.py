@@ -26,6 +26,7 @@ from services.connector.dependencies import (
     set_session_cookies,
 )
 from services.connector.http.language import Language
+from services.connector.http.routers import api_router
 from services.connector.problems.catalogue import describe
 from services.connector.single_sign_on import people_service, settings_service
 from services.connector.single_sign_on.attempts import (
@@ -63,7 +64,7 @@ from shared.tables import OidcProvider
 _BROWSER_COOKIE: Final = "__Host-replyco_single_sign_on"
 _TO_SIGN_IN: Final = {Language.EN: "To the sign-in page", Language.DE: "Zur Anmeldung"}
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 callback_router = APIRouter(include_in_schema=False)
 
 BrowserToken = Annotated[str | None, Cookie(alias=_BROWSER_COOKIE, include_in_schema=False)]

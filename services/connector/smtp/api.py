@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from services.connector.dependencies import (
     AdminEditor,
@@ -18,6 +18,7 @@ from services.connector.dependencies import (
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
+from services.connector.http.routers import api_router
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import service
 from services.connector.smtp.check_texts import text_of
@@ -25,7 +26,7 @@ from services.connector.smtp.schemas import SmtpAnswer, SmtpCheckAnswer, SmtpReq
 from shared.outgoing.addresses import networks
 from shared.tables import SmtpCheck, SmtpConfiguration, TlsMode
 
-router = APIRouter(tags=["integrations"])
+router = api_router("integrations")
 
 _PATH = "/integrations/{integration_id}/smtp-configuration"
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, levels_of_user
 from services.connector.dependencies import (
@@ -18,6 +18,7 @@ from services.connector.dependencies import (
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.routers import api_router
 from services.connector.users import invitations_service, service
 from services.connector.users.invitations_service import ListedInvitation
 from services.connector.users.queries import ListedUser
@@ -36,7 +37,7 @@ from services.connector.users.schemas import (
 )
 from shared.permissions import Level
 
-router = APIRouter(tags=["accounts"])
+router = api_router("accounts")
 
 
 @router.get("/users", summary="List users")

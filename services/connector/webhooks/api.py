@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from services.connector.dependencies import (
     Cursor,
@@ -18,6 +18,7 @@ from services.connector.dependencies import (
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.http.request_types import Moment
+from services.connector.http.routers import api_router
 from services.connector.webhooks import service
 from services.connector.webhooks.retries import PAUSED_AT_MOST
 from services.connector.webhooks.schemas import (
@@ -37,7 +38,7 @@ from shared.events import EventKind
 from shared.tables import DeliveryState, Webhook, WebhookDelivery
 
 # An address often has a password in its query, so only those who may change webhooks see them.
-router = APIRouter(tags=["webhooks"])
+router = api_router("webhooks")
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.connector.http.paths import API_PREFIX
 from tests.conftest import Database, Keys
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
@@ -21,11 +22,11 @@ EFFORTS = {
 # Nobody guesses a password, a code, or what a passkey signs. Everything else has to let the admin in: without a session nothing would be
 # found, either.
 NEEDS_WHAT_ONE_KNOWS = {
-    "POST /sessions",
-    "POST /sessions/current/confirm",
-    "POST /sessions/passkey",
-    "POST /sessions/second-step",
-    "PUT /me/authenticator",
+    f"POST {API_PREFIX}/sessions",
+    f"POST {API_PREFIX}/sessions/current/confirm",
+    f"POST {API_PREFIX}/sessions/passkey",
+    f"POST {API_PREFIX}/sessions/second-step",
+    f"PUT {API_PREFIX}/me/authenticator",
 }
 
 
