@@ -66,9 +66,14 @@ export async function show({ main, params, query, signal }) {
   const keys = keyboard({ signal, palette });
   const menu = inboxMenu({ views, askedFor: () => askedFor(filters), signal, problemPlace });
 
+  /** What is open may be in the list no more, or not yet. */
+  function noteIndex() {
+    if (list.indexOf(openId) >= 0) openIndex = list.indexOf(openId);
+  }
+
   function onRead() {
     replace(problemPlace);
-    if (list.indexOf(openId) >= 0) openIndex = list.indexOf(openId);
+    noteIndex();
     layout.classList.toggle("inbox-empty", list.items().length === 0);
     drawCounts();
   }
@@ -108,7 +113,7 @@ export async function show({ main, params, query, signal }) {
     pane = new AbortController();
     openId = conversationId ?? null;
     layout.classList.toggle("inbox-open", Boolean(openId));
-    if (list.indexOf(openId) >= 0) openIndex = list.indexOf(openId);
+    noteIndex();
     list.redraw();
     if (!openId) {
       setTitle(t("inbox.title"));
@@ -157,7 +162,6 @@ export async function show({ main, params, query, signal }) {
     const next = ids.includes(openId) && leavesView() ? neighbour(ids) : null;
     if (next) await open(next);
     await list.readChanged(ids);
-    if (next) openIndex = Math.max(list.indexOf(openId), 0);
     return next !== null;
   }
 
@@ -326,7 +330,6 @@ export async function show({ main, params, query, signal }) {
   keys.bind(bound, signal);
   if (mayChange) keys.bind(changing, signal);
   await openConversation(params.conversation_id);
-  const revealed = () => (openIndex = Math.max(list.indexOf(openId), 0));
-  list.revealOpen(history.state?.row).then(revealed, (problem) => showProblem(problemPlace, problem));
+  list.revealOpen(history.state?.row).then(noteIndex, (problem) => showProblem(problemPlace, problem));
   return change;
 }
