@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.orders import personal
 from services.connector.orders.model import OrderItemRecord
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.crypto.raw_mail import ContentKey, MailPublicKey
+from shared.crypto.raw_mail import ContentKey, MailPublicKey, seal_together
 from shared.driver import new_id
 from shared.keyring import Keyring, wrapped_keys
 from shared.marketplaces import BY_COUNTRY
@@ -182,7 +182,7 @@ async def make_accepted_mail(
         peer_address="192.0.2.1",
         size=len(raw),
         mail_key_id=mail_key.key_id,
-        content_key=key.seal_to(mail_key),
+        content_key=seal_together([key], mail_key)[0],
         envelope=key.seal("envelope", json.dumps(envelope).encode()),
         raw=key.seal("raw", raw),
         state=state,

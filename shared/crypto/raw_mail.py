@@ -1,8 +1,12 @@
 """Raw mail, sealed by a process that can open nothing.
 
-The relay makes a fresh content key for each mail, seals the mail with it (AES-256-GCM) and seals the content key to the mail
-worker's public key with HPKE (RFC 9180, X25519, HKDF-SHA256, AES-256-GCM). The worker opens the content key once and
-re-seals it under the account's data key; the mail itself is stored once and never rewritten.
+The relay makes a fresh content key for each mail and seals the mail with it (AES-256-GCM). The content keys of mails that are
+committed together are sealed with a key of that moment (AES-256-GCM), which is sealed to the mail worker's public key with HPKE
+(RFC 9180, X25519, HKDF-SHA256, AES-256-GCM) and kept by nobody: X25519 is the dearest of what a mail costs. The worker opens the
+content key once and re-seals it under the account's data key; the mail itself is stored once and never rewritten.
+
+Form of a content key: key of the moment, by HPKE (80 bytes) | nonce (12 bytes) | content key with tag (48 bytes). In the form of earlier
+versions HPKE sealed the content key itself (80 bytes).
 
 Form of the mail: version (1 byte) | nonce (12 bytes) | ciphertext with tag. Version 1 belongs to one row and is bound to it: account,
 row, column. Version 2 is shared by the copies of several recipients and bound to the blob that they share. Each
@@ -12,7 +16,7 @@ copy has the content key sealed to the worker for itself, bound to its own row.
 import json
 import os
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +36,9 @@ _VERSION: Final = 1
 _VERSION_SHARED: Final = 2
 _NONCE_BYTES: Final = 12
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+# A key of 32 bytes by HPKE: the sender's public key of 32, and the tag of 16.
+_SEALED_KEY_BYTES: Final = 32 + KEY_BYTES + 16
+_TOGETHER: Final = b"replyco raw mails\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +86,16 @@ class ContentKey:
         """The same content key, bound to another recipient's copy of the mail."""
         return replace(self, account_id=account_id, accepted_mail_id=accepted_mail_id)
 
-    def seal_to(self, recipient: MailPublicKey) -> bytes:
-        """The content key, for the holder of the private key only, bound to account and mail."""
-        return _SUITE.encrypt(self.key, recipient.key, self._info())
-
     @classmethod
     def open_with(
         cls, holder: MailPrivateKey, account_id: UUID, accepted_mail_id: UUID, sealed: bytes
     ) -> Self:
         """Open a content key that was sealed for this account and mail. Raises SealBroken."""
-        bound = cls(account_id, accepted_mail_id, b"")
         try:
-            return cls(account_id, accepted_mail_id, _SUITE.decrypt(sealed, holder.key, bound._info()))
+            key = _opened(holder, _info(account_id, accepted_mail_id), sealed)
         except (InvalidTag, ValueError) as error:
             raise SealBroken(table="accepted_mail", column="content_key") from error
+        return cls(account_id, accepted_mail_id, key)
 
     def seal(self, column: str, plaintext: bytes) -> Sealed:
         """Seal a column of the accepted mail: `raw` or `envelope`."""
@@ -128,8 +131,33 @@ class ContentKey:
     def _place(self, column: str) -> bytes:
         return place_bytes(self.account_id, Place("accepted_mail", column, self.accepted_mail_id))
 
-    def _info(self) -> bytes:
-        return b"replyco raw mail\0" + self._place("content_key")
+
+def seal_together(keys: Sequence[ContentKey], recipient: MailPublicKey) -> list[bytes]:
+    """The content keys of mails that are committed together, for the holder of the private key only, each bound to its account and mail."""
+    key_of_the_moment = os.urandom(KEY_BYTES)
+    outer = _SUITE.encrypt(key_of_the_moment, recipient.key, _TOGETHER)
+    together = AESGCM(key_of_the_moment)
+    sealed = []
+    for key in keys:
+        nonce = os.urandom(_NONCE_BYTES)
+        info = _info(key.account_id, key.accepted_mail_id)
+        sealed.append(outer + nonce + together.encrypt(nonce, key.key, info))
+    return sealed
+
+
+def _opened(holder: MailPrivateKey, info: bytes, sealed: bytes) -> bytes:
+    outer, inner = sealed[:_SEALED_KEY_BYTES], sealed[_SEALED_KEY_BYTES:]
+    if not inner:
+        # As an earlier version sealed it.
+        return _SUITE.decrypt(outer, holder.key, info)
+    together = AESGCM(_SUITE.decrypt(outer, holder.key, _TOGETHER))
+    return together.decrypt(inner[:_NONCE_BYTES], inner[_NONCE_BYTES:], info)
+
+
+def _info(account_id: UUID, accepted_mail_id: UUID) -> bytes:
+    return b"replyco raw mail\0" + place_bytes(
+        account_id, Place("accepted_mail", "content_key", accepted_mail_id)
+    )
 
 
 def _shared_place(blob_id: UUID) -> bytes:

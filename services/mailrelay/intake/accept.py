@@ -17,7 +17,7 @@ from services.mailrelay.intake.lanes import lane_of
 from services.mailrelay.intake.recipients import Recipient
 from shared.blobs import Blob, BlobStore
 from shared.crypto.envelope import Sealed
-from shared.crypto.raw_mail import ContentKey, MailPublicKey
+from shared.crypto.raw_mail import ContentKey
 from shared.driver import new_id
 
 # AES-GCM does 1 MB in 0.2 ms; beyond this a thread is cheaper than holding up the other sessions.
@@ -44,7 +44,6 @@ async def store_mail(
     recipients: Mapping[Recipient, str],
     origin: Origin,
     *,
-    mail_key: MailPublicKey,
     journal: Journal,
     blobs: BlobStore,
     inline_limit_bytes: int,
@@ -57,13 +56,11 @@ async def store_mail(
         [(recipient, address)] = recipients.items()
         key = ContentKey.new(recipient.account_id, new_id())
         raw, blob = await _stored(key, content, blobs, inline_limit_bytes)
-        rows = [
-            _row(key, recipient, address, origin, mail_key=mail_key, size=len(content), raw=raw, blob=blob)
-        ]
+        rows = [(key, _row(key, recipient, address, origin, size=len(content), raw=raw, blob=blob))]
     else:
-        rows = await _rows_for_several(content, recipients, origin, mail_key, blobs)
+        rows = await _rows_for_several(content, recipients, origin, blobs)
     await journal.append(rows)
-    return [row.id for row in rows]
+    return [row.id for _, row in rows]
 
 
 async def _stored(
@@ -80,15 +77,14 @@ async def _rows_for_several(
     content: bytes,
     recipients: Mapping[Recipient, str],
     origin: Origin,
-    mail_key: MailPublicKey,
     blobs: BlobStore,
-) -> list[AcceptedRow]:
+) -> list[tuple[ContentKey, AcceptedRow]]:
     keys = _keys_of_copies([recipient.account_id for recipient in recipients])
     blob_id = new_id()
     sealed = await _seal_off_loop(len(content), lambda: keys[0].seal_shared(blob_id, content))
     blob = await blobs.put(blob_id, sealed.ciphertext)
     return [
-        _row(key, recipient, address, origin, mail_key=mail_key, size=len(content), raw=None, blob=blob)
+        (key, _row(key, recipient, address, origin, size=len(content), raw=None, blob=blob))
         for key, (recipient, address) in zip(keys, recipients.items(), strict=True)
     ]
 
@@ -108,7 +104,6 @@ def _row(
     address: str,
     origin: Origin,
     *,
-    mail_key: MailPublicKey,
     size: int,
     raw: bytes | None,
     blob: Blob | None,
@@ -133,8 +128,6 @@ def _row(
         peer_address=origin.peer_address,
         tls_version=origin.tls_version,
         size=size,
-        mail_key_id=mail_key.key_id,
-        content_key=key.seal_to(mail_key),
         envelope=key.seal("envelope", json.dumps(envelope).encode()).ciphertext,
         raw=raw,
         blob_key=None if blob is None else blob.key,

@@ -10,7 +10,7 @@ copy is harmless, a lost mail is not.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final, NamedTuple
@@ -22,6 +22,7 @@ import structlog
 from services.mailrelay.metrics import RelayMetrics
 from shared.availability import DATABASE
 from shared.channels import MAIL_CHANNEL
+from shared.crypto.raw_mail import ContentKey, MailPublicKey, seal_together
 from shared.database_cures import DURABLE_COMMITS, version_problem
 from shared.driver import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
 from shared.errors import CannotStart, Expected
@@ -64,7 +65,7 @@ class DatabaseUnfit(CannotStart):
 
 
 class AcceptedRow(NamedTuple):
-    """The columns of accepted_mail that the relay's role may write."""
+    """The columns of accepted_mail that the relay's role may write, but those of the content key, which the journal seals."""
 
     id: UUID
     account_id: UUID
@@ -73,8 +74,6 @@ class AcceptedRow(NamedTuple):
     peer_address: IPv4Address | IPv6Address
     tls_version: str | None
     size: int
-    mail_key_id: str
-    content_key: bytes
     envelope: bytes
     raw: bytes | None
     blob_key: str | None = None
@@ -82,9 +81,12 @@ class AcceptedRow(NamedTuple):
     lane: str = Lane.QUICK.value
 
 
+_COLUMNS: Final = (*AcceptedRow._fields, "mail_key_id", "content_key")
+
+
 @dataclass(eq=False, slots=True)
 class _Entry:
-    rows: Sequence[AcceptedRow]
+    rows: Sequence[tuple[ContentKey, AcceptedRow]]
     stored_bytes: int
     done: asyncio.Future[None] = field(repr=False)
     queued_at: float = field(default_factory=time.monotonic)
@@ -94,9 +96,16 @@ class Journal:
     """One a process. `run` writes until `close`; sessions call `append`."""
 
     def __init__(
-        self, database_url: str, *, commit_timeout_seconds: float, queue_bytes: int, metrics: RelayMetrics
+        self,
+        database_url: str,
+        *,
+        mail_key: Callable[[], MailPublicKey],
+        commit_timeout_seconds: float,
+        queue_bytes: int,
+        metrics: RelayMetrics,
     ) -> None:
         self._dsn = asyncpg_dsn(database_url)
+        self._mail_key = mail_key
         self._commit_timeout_seconds = commit_timeout_seconds
         self._queue_limit_bytes = queue_bytes
         self._metrics = metrics
@@ -110,12 +119,12 @@ class Journal:
         metrics.queue_age_seconds.set_function(self._queue_age_seconds)
         metrics.queued_bytes.set_function(lambda: self._unfinished_bytes)
 
-    async def append(self, rows: Sequence[AcceptedRow]) -> None:
-        """Wait until the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable.
+    async def append(self, rows: Sequence[tuple[ContentKey, AcceptedRow]]) -> None:
+        """Wait until the rows are committed, all of them, each with its mail's content key. Raises JournalFull, JournalUnavailable, MailNotStorable.
 
         The time for it includes the wait in the queue: behind a server that says nothing, every batch would wait in turn.
         """
-        stored_bytes = sum(len(row.raw or b"") for row in rows)
+        stored_bytes = sum(len(row.raw or b"") for _, row in rows)
         is_over = self._unfinished_bytes + stored_bytes > self._queue_limit_bytes
         # A mail that waits alone is always accepted: its size was checked, and it would be refused on every try.
         if len(self._waiting) >= _QUEUE_MAILS or (is_over and self._unfinished_bytes > 0):
@@ -214,9 +223,7 @@ class Journal:
             await connection.execute("BEGIN")
             try:
                 await connection.copy_records_to_table(
-                    "accepted_mail",
-                    records=[row for entry in batch for row in entry.rows],
-                    columns=AcceptedRow._fields,
+                    "accepted_mail", records=self._records(batch), columns=_COLUMNS
                 )
             except _ROW_ERRORS as error:
                 await connection.execute("ROLLBACK")
@@ -229,6 +236,15 @@ class Journal:
                 raise asyncpg.InterfaceError("the transaction was committed with a warning")
         self._metrics.commit_seconds.observe(time.monotonic() - began)
         self._metrics.batch_mails.observe(len(batch))
+
+    def _records(self, batch: list[_Entry]) -> list[tuple[object, ...]]:
+        rows = [row for entry in batch for row in entry.rows]
+        mail_key = self._mail_key()
+        content_keys = seal_together([key for key, _ in rows], mail_key)
+        return [
+            (*row, mail_key.key_id, content_key)
+            for (_, row), content_key in zip(rows, content_keys, strict=True)
+        ]
 
     async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
         if self._connection is not None and not self._connection.is_closed():

@@ -57,6 +57,7 @@ async def accept_mail(
     )
     journal = Journal(
         database_url,
+        mail_key=lambda: mail_keys.current,
         commit_timeout_seconds=settings.commit_timeout_seconds,
         queue_bytes=settings.journal_queue_bytes,
         metrics=metrics,
@@ -70,7 +71,7 @@ async def accept_mail(
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
     blobs = open_blobs(settings)
-    context = RelayContext(settings, mail_keys, recipients, journal, metrics, limits, blobs, certificate)
+    context = RelayContext(settings, recipients, journal, metrics, limits, blobs, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
     watching = [asyncio.create_task(recipients.run()), asyncio.create_task(proven_networks.run())]

@@ -12,7 +12,6 @@ from services.mailrelay.smtp.limits import Limits
 from services.mailrelay.smtp.starttls import Certificate
 from services.mailrelay.smtp.trace import Traces
 from shared.blobs import BlobStore
-from shared.crypto.mail_key_files import MailPublicKeyFile
 
 
 class OpenSession(Protocol):
@@ -25,7 +24,6 @@ class OpenSession(Protocol):
 @dataclass(frozen=True, slots=True)
 class RelayContext:
     settings: RelaySettings
-    mail_keys: MailPublicKeyFile
     recipients: Recipients
     journal: Journal
     metrics: RelayMetrics

@@ -127,7 +127,6 @@ class Transaction:
                     tls_version=state.tls_version,
                     is_known_network=self._quota.is_known,
                 ),
-                mail_key=context.mail_keys.current,
                 journal=context.journal,
                 blobs=context.blobs,
                 inline_limit_bytes=context.settings.inline_limit_bytes,

@@ -17,7 +17,7 @@ from shared.crypto.mail_key_files import (
     create_mail_key_pair,
     write_public_key,
 )
-from shared.crypto.raw_mail import ContentKey
+from shared.crypto.raw_mail import ContentKey, seal_together
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 IDS = UUID(int=1), UUID(int=2)
@@ -31,7 +31,7 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_running_processes_see_a_new_pair_and_open_what_was_sealed_before(paths: tuple[Path, Path]):
     worker, relay = MailPrivateKeyFile.load(paths[0]), MailPublicKeyFile.load(paths[1])
-    sealed = {relay.current.key_id: ContentKey.new(*IDS).seal_to(relay.current)}
+    sealed = {relay.current.key_id: seal_together([ContentKey.new(*IDS)], relay.current)[0]}
     operator = MailPrivateKeyFile.load(paths[0])
 
     new = operator.add(NOW)
@@ -39,7 +39,7 @@ def test_running_processes_see_a_new_pair_and_open_what_was_sealed_before(paths:
     assert set(worker.keys) == {relay.current.key_id, new.key_id}
     write_public_key(paths[1], new.public)
     operator.use(new.key_id)
-    sealed[relay.current.key_id] = ContentKey.new(*IDS).seal_to(relay.current)
+    sealed[relay.current.key_id] = seal_together([ContentKey.new(*IDS)], relay.current)[0]
 
     assert set(sealed) == set(worker.keys)
     for key_id, content_key in sealed.items():

@@ -19,7 +19,7 @@ from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import open_blobs
 from shared.channels import MAIL_CHANNEL
 from shared.crypto.key_provider import KeyFile
-from shared.crypto.raw_mail import ContentKey, MailPublicKey
+from shared.crypto.raw_mail import ContentKey, MailPublicKey, seal_together
 from shared.database import Sessions, create_sessions
 from shared.driver import new_id
 from shared.keyring import Keyring
@@ -66,7 +66,7 @@ def accepted_row(store: Store, public_key: MailPublicKey, raw: bytes) -> dict[st
         "tls_version": None,
         "size": len(raw),
         "mail_key_id": public_key.key_id,
-        "content_key": key.seal_to(public_key),
+        "content_key": seal_together([key], public_key)[0],
         "envelope": key.seal(
             "envelope",
             json.dumps({"mail_from": "", "rcpt_to": f"{store.address.local_part}@replyco.email"}).encode(),

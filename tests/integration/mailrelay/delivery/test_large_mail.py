@@ -19,7 +19,7 @@ from deploy.demo.postgres import MAIL_WORKER, OWNER, RELAY
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import Blob
 from shared.crypto.envelope import Place, Sealed
-from shared.crypto.raw_mail import ContentKey
+from shared.crypto.raw_mail import ContentKey, seal_together
 from shared.database import Sessions, create_engine, create_sessions
 from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
@@ -86,7 +86,7 @@ async def test_a_mail_for_two_accounts_is_delivered_to_both(
         for row, key, address in zip(rows, copies, addresses, strict=True):
             envelope = json.dumps({"mail_from": "", "rcpt_to": f"{address}@replyco.email"})
             shared = {
-                "content_key": key.seal_to(keys.mail_public_key),
+                "content_key": seal_together([key], keys.mail_public_key)[0],
                 "envelope": key.seal("envelope", envelope.encode()),
                 "raw": None,
                 "blob_key": blob.key,

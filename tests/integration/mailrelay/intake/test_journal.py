@@ -7,11 +7,13 @@ from ipaddress import ip_address
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import OWNER, RELAY
 from services.mailrelay.intake.journal import AcceptedRow, Journal, JournalUnavailable
 from services.mailrelay.metrics import RelayMetrics
+from shared.crypto.raw_mail import ContentKey, MailPrivateKey
 from shared.database import Sessions
 from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
@@ -20,6 +22,7 @@ from tests.conftest import Database
 from tests.factories import make_account, make_integration, make_relay_address
 
 BATCH = bytes(16_777_216)
+MAIL_KEY = MailPrivateKey("k1", X25519PrivateKey.generate())
 
 
 @pytest.fixture
@@ -29,17 +32,16 @@ async def address(sessions: Sessions, keyring: Keyring) -> RelayAddress:
         return await make_relay_address(session, await make_integration(session, account.id))
 
 
-def row(address: RelayAddress, raw: bytes) -> AcceptedRow:
-    return AcceptedRow(
-        id=new_id(),
+def row(address: RelayAddress, raw: bytes) -> tuple[ContentKey, AcceptedRow]:
+    mail_id = new_id()
+    return ContentKey.new(address.account_id, mail_id), AcceptedRow(
+        id=mail_id,
         account_id=address.account_id,
         relay_address_id=address.id,
         session_id="s1",
         peer_address=ip_address("192.0.2.1"),
         tls_version=None,
         size=len(raw),
-        mail_key_id="k1",
-        content_key=b"",
         envelope=b"",
         raw=raw,
     )
@@ -47,7 +49,13 @@ def row(address: RelayAddress, raw: bytes) -> AcceptedRow:
 
 def journal_of(database_url: str, *, seconds: float, registry: CollectorRegistry | None = None) -> Journal:
     metrics = RelayMetrics(registry or CollectorRegistry())
-    return Journal(database_url, commit_timeout_seconds=seconds, queue_bytes=2**30, metrics=metrics)
+    return Journal(
+        database_url,
+        mail_key=lambda: MAIL_KEY.public,
+        commit_timeout_seconds=seconds,
+        queue_bytes=2**30,
+        metrics=metrics,
+    )
 
 
 async def test_nobody_waits_longer_because_others_wait_too(address: RelayAddress):
@@ -123,6 +131,16 @@ async def test_what_arrives_with_a_commit_shares_the_next_one(database: Database
 
     transactions = await owner.fetch("SELECT count(*) FROM accepted_mail GROUP BY xmin::text ORDER BY 1")
     assert [mails for (mails,) in transactions] == [2, 3]
+    # One commit's content keys are sealed together, those of two are not; each opens for its own mail.
+    together = await owner.fetch(
+        "SELECT count(DISTINCT substr(content_key, 1, 80)) FROM accepted_mail GROUP BY xmin::text"
+    )
+    assert [senders for (senders,) in together] == [1, 1]
+    rows = await owner.fetch("SELECT id, account_id, mail_key_id, content_key FROM accepted_mail")
+    assert len({one["content_key"][:80] for one in rows}) == 2
+    for one in rows:
+        assert one["mail_key_id"] == MAIL_KEY.key_id
+        ContentKey.open_with(MAIL_KEY, one["account_id"], one["id"], one["content_key"])
     journal.close()
     await writing
     await owner.close()
