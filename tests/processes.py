@@ -5,6 +5,7 @@ import secrets
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 _WORKERS = 8
@@ -58,3 +59,9 @@ def free_ports(count: int) -> list[int]:
 def free_port() -> int:
     """One of them."""
     return free_ports(1)[0]
+
+
+def whole_lines(log: Path) -> str:
+    """What a process has written into this file; of a line that it is just writing, nothing."""
+    written = log.read_bytes()
+    return written[: written.rfind(b"\n") + 1].decode()

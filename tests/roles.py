@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, RELAY
 from tests.conftest import Database, Keys
-from tests.processes import NO_RATES, command, free_ports
+from tests.processes import NO_RATES, command, free_ports, whole_lines
 from tests.signing import amazon_dns
 
 ROLES: Final = ("connector", "connector-worker", "relay", "mail-worker")
@@ -95,7 +95,7 @@ class Replica:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in whole_lines(self.log).splitlines() if line.startswith("{")]
 
     def said(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.lines() if line["event"] == event]

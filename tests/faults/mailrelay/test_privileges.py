@@ -20,7 +20,7 @@ from tests.factories import make_account, make_integration, make_relay_address
 from tests.faults.mailrelay.load import ADDRESS, running
 from tests.integration.mailrelay.accepting import connect, stored_mails
 from tests.other_users import ENVIRONMENT, interpreter_for, needs_root
-from tests.processes import command
+from tests.processes import command, whole_lines
 
 pytestmark = needs_root
 
@@ -95,7 +95,7 @@ async def started(
         )
     await until_said(folder / "log", b"relay_ready")
     # A database that is out of the user's reach is told of first.
-    [ready] = [json.loads(line) for line in bytes_of(folder / "log").splitlines() if b"relay_ready" in line]
+    [ready] = [json.loads(line) for line in whole_lines(folder / "log").splitlines() if "relay_ready" in line]
     supervisor = psutil.Process(relay.pid)
     [accepting] = supervisor.children()
     yield ready["smtp_port"], supervisor, accepting
@@ -197,5 +197,5 @@ def bytes_of(log: Path) -> bytes:
 async def until_said(log: Path, what: bytes) -> None:
     """There is no event to await across processes."""
     async with asyncio.timeout(20):
-        while what not in bytes_of(log):  # noqa: ASYNC110
+        while what not in whole_lines(log).encode():  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -31,6 +31,7 @@ from tests.faults.mailrelay.load import (
     stored,
 )
 from tests.integration.mailrelay.accepting import DOMAIN, Client, connect
+from tests.processes import whole_lines
 
 PROCESSES = 2
 CLIENTS = 10
@@ -48,11 +49,11 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._begin = path.stat().st_size if path.exists() else 0
+        self._begin = len(whole_lines(path)) if path.exists() else 0
 
     @property
     def text(self) -> str:
-        return self.path.read_bytes()[self._begin :].decode()
+        return whole_lines(self.path)[self._begin :]
 
     def events(self, name: str) -> list[dict[str, object]]:
         return _events(self.text, name)
@@ -60,7 +61,7 @@ class Log:
     @property
     def side_port(self) -> int:
         """Of the relay that runs now, whenever it began."""
-        return int(str(_events(self.path.read_text(), "relay_ready")[-1]["side_port"]))
+        return int(str(_events(whole_lines(self.path), "relay_ready")[-1]["side_port"]))
 
 
 def _events(text: str, name: str) -> list[dict[str, object]]:
