@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+# Without the garbage collector, as a command loads its code.
 _LOADED = """
-import importlib, sys
+import gc, importlib, sys
+gc.disable()
 importlib.import_module(sys.argv[1])
 print("\\n".join(sys.modules))
 """
@@ -15,7 +17,9 @@ _WEB = {"fastapi", "starlette", "services.connector.web", "services.connector.ap
 _DATABASE = {"sqlalchemy", "asyncpg", "shared.tables"}
 # By the module that a command loads first, or that holds its work.
 NOT_NEEDED = {
-    "services.connector.__main__": _WEB | _DATABASE | {"services.connector.settings", "zxcvbn", "dns"},
+    "services.connector.__main__": _WEB
+    | _DATABASE
+    | {"services.connector.settings", "zxcvbn", "dns", "rich"},
     "services.connector.worker": _WEB | {"webauthn", "phonenumbers"},
     "services.connector.keys.commands": _WEB | {"zxcvbn"},
     # Its reason is another one: what strangers wrote is read without the code that holds keys.
@@ -30,7 +34,8 @@ NOT_NEEDED = {
         "dns",
         "requests",
     },
-    "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing", "dns"},
+    "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing", "dns", "rich"},
+    "services.sandbox.__main__": _DATABASE | {"rich"},
     "services.mailrelay.process.child": _WEB
     | {
         "aiosmtplib",
