@@ -10,6 +10,7 @@ from sqlalchemy import select
 from services.sandbox.settings import SandboxSettings
 from shared.events import EventKind, announce
 from shared.tables import Account, AmazonPause, Order, OrderSync
+from tests.browser.late import late
 from tests.browser.steps import Site, open_signed_in
 from tests.factories import (
     make_conversation,
@@ -238,7 +239,9 @@ async def test_whatever_an_order_says_is_text(page: Page, site: Site):
     assert [url for url in asked if not url.startswith(site.url)] == []
 
 
-async def test_who_goes_back_before_an_order_is_there_sees_the_list(page: Page, site: Site):
+async def test_who_goes_back_before_an_order_is_there_sees_the_list_and_what_changes_by_then_is_not_missed(
+    page: Page, site: Site
+):
     async with site.sessions.begin() as session:
         integration = await make_integration(session, site.account.id, name="Lampen Europa")
         order = await make_order(session, site.keyring, integration)
@@ -259,3 +262,17 @@ async def test_who_goes_back_before_an_order_is_there_sees_the_list(page: Page, 
     await expect(page.get_by_role("heading", level=1)).to_have_text("Bestellungen")
     await expect(row).to_be_visible()
     await expect(page).to_have_title("Bestellungen · Replyco")
+
+    await page.unroute_all()
+    conversations = await late(page, "**/api/v1/conversations/search")
+    await row.click()
+    await conversations.answered()
+    # The event that the list follows is the order's, too.
+    async with page.expect_response("**/api/v1/orders?*"), site.sessions.begin() as session:
+        stored = await session.get_one(Order, (order.id, order.account_id))
+        stored.status, stored.changed_at = "SHIPPED", datetime.now(UTC)
+        await announce(
+            session, site.account.id, EventKind.ORDER_CHANGED, integration_id=integration.id, order_row_id=order.id
+        )  # fmt: skip
+    await conversations.comes()
+    await expect(page.get_by_test_id("order-status")).to_have_text("versandt")

@@ -59,6 +59,8 @@ export async function openOrder(content, orderRowId, { signal, back }) {
       showProblem(problemPlace, problem);
     }
   });
+  // Before it is read: what changes between the answer and the first look at it is told once.
+  onEvent("order.changed", signal, (ids) => (!ids.order_row_id || ids.order_row_id === orderRowId) && soon());
   try {
     const order = await read();
     await readConversations(order);
@@ -69,7 +71,6 @@ export async function openOrder(content, orderRowId, { signal, back }) {
       problemPlace,
       h("div", { class: "order-columns-of-page" }, h("section", { class: "order-card card", "aria-label": t("order.card") }, body), conversations),
     );
-    onEvent("order.changed", signal, (ids) => (!ids.order_row_id || ids.order_row_id === orderRowId) && soon());
     const conversationsSoon = throttled(500, signal, () => readConversations(order).catch((problem) => showProblem(problemPlace, problem)));
     onEvent("message.received", signal, (ids) => (!ids.integration_id || ids.integration_id === order.integration.id) && conversationsSoon());
   } catch (problem) {
