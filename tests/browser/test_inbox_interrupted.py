@@ -192,7 +192,7 @@ async def test_an_answer_that_comes_late_takes_neither_the_newer_counts_nor_the_
     async with site.sessions.begin() as session:
         await announce(session, site.account.id, EventKind.CONVERSATION_CHANGED, **change)
     await older.answered()
-    await make_thread(site, store, "Und der Schirm?")
+    other = await make_thread(site, store, "Und der Schirm?")
     async with site.sessions.begin() as session:
         await announce(session, site.account.id, EventKind.CONVERSATION_CHANGED, **change)
     await expect(unread).to_have_text(re.compile("2"))
@@ -213,6 +213,31 @@ async def test_an_answer_that_comes_late_takes_neither_the_newer_counts_nor_the_
     await page.keyboard.type("pe")
     await expect(search).to_have_value("Lampe")
     await expect(search).to_be_focused()
+
+    # What is read twice while it opens is no new message.
+    are_asked, are_answered = (asyncio.Event(), asyncio.Event()), (asyncio.Event(), asyncio.Event())
+    places = count()
+
+    async def hold(route: Route) -> None:
+        if (place := next(places)) < 2:
+            are_asked[place].set()
+            await are_answered[place].wait()
+        await route.continue_()
+
+    await page.route(f"**/api/v1/conversations/{other.id}/messages", hold)
+    await page.get_by_test_id("conversation").filter(has_text="Und der Schirm?").click()
+    await are_asked[0].wait()
+    async with site.sessions.begin() as session:
+        await announce(
+            session, site.account.id, EventKind.CONVERSATION_CHANGED, integration_id=store.id, conversation_id=other.id
+        )  # fmt: skip
+    await are_asked[1].wait()
+    are_answered[0].set()
+    await expect(page.get_by_test_id("message").filter(has_text="Wann kommt")).to_have_count(0)
+    are_answered[1].set()
+    await expect(page.get_by_test_id("message")).to_contain_text("Und der Schirm?")
+    await everything_is_drawn(page)
+    await expect(page.locator("#announcer")).not_to_have_text("Neue Nachricht")
 
 
 async def test_who_goes_on_before_the_list_has_been_read_again_comes_to_what_is_next(page: Page, site: Site):

@@ -387,7 +387,8 @@ async def merge_into_first(page: Page) -> None:
     """In the dialog: both are shown, what differs is said, and what they become."""
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("radio", name="303-1111111-1111111").check()
-    preview = dialog.get_by_role("status")
+    # What is announced while the dialog is open has its place in it, too.
+    preview = dialog.get_by_role("status").and_(dialog.locator(".merge-preview"))
     await expect(preview).to_contain_text("Die Bestellungen sind verschieden.")
     for text in ("Wann kommt meine Lampe?", "Und der Schirm?", "Daraus wird: Erika Beispiel"):
         await expect(preview).to_contain_text(text)

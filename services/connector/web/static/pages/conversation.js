@@ -184,10 +184,12 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   async function readAgain() {
     try {
       const before = shown.newestMessage();
+      const wasShown = isShown;
       await refresh();
       replace(problemPlace);
       if (shown.newestMessage() === before) return;
-      if (isShown) announce(t("conversation.new_message"));
+      // While nothing was shown yet, nothing that is shown now is new.
+      if (wasShown) announce(t("conversation.new_message"));
       isLeftUnread = false;
       await markRead();
     } catch (problem) {
