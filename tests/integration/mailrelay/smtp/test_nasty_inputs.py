@@ -179,7 +179,9 @@ async def test_sixty_megabytes_that_were_not_are_552_at_the_end(relay: Relay, da
     assert await stored_mails(database, keys) == [b"small\r\n"]
 
 
-async def test_five_thousand_connections_from_one_address(relay: Relay):
+async def test_a_thousand_connections_from_one_address(relay: Relay):
+    """`make soak ONLY=one-address` has five thousand."""
+
     async def knock() -> Client | None:
         client = Client(*await asyncio.open_connection("127.0.0.1", relay.smtp_port))
         words = await client.reply()
@@ -191,14 +193,14 @@ async def test_five_thousand_connections_from_one_address(relay: Relay):
         return None
 
     let_in: list[Client] = []
-    for _ in range(50):
+    for _ in range(10):
         let_in += [client for client in await asyncio.gather(*(knock() for _ in range(100))) if client]
 
     assert len(let_in) == 100
     assert (await let_in[0].deliver(ADDRESS, b"one of them")).startswith("250 ")
     for client in let_in:
         client.writer.close()
-    await relay.counts('replyco_smtp_limits_total{limit="network_connections"} 4900.0')
+    await relay.counts('replyco_smtp_limits_total{limit="network_connections"} 900.0')
 
 
 async def test_a_command_of_ten_megabytes_is_500_once(relay: Relay):
