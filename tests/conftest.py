@@ -2,9 +2,11 @@
 
 import gc
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 from zlib import crc32
@@ -100,6 +102,9 @@ def pytest_configure() -> None:
     """
     # Nothing that is imported and collected is garbage.
     gc.disable()
+    # httpx2 and dnspython look for trio's helper with each request: what is not installed is not looked for again.
+    if find_spec("sniffio") is None:
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
     hypothesis.settings.register_profile("replyco", deadline=None)
     hypothesis.settings.load_profile("replyco")
     structlog.configure(

@@ -25,7 +25,7 @@ _CONNECT_SECONDS: Final = 30.0
 # Whatever a test may leave besides rows: other tables, columns, indexes, functions, triggers, rights and settings of the database;
 # and what an analysis or a vacuum has noted of the tables, by which statements would be planned in another way.
 # Each catalogue is looked through once; what is younger than the transaction $1 has been changed.
-_YOUNGER: Final = "count(*), count(*) FILTER (WHERE age(xmin) < age($1::text::xid))"
+_YOUNGER: Final = "count(*), count(*) FILTER (WHERE age(xmin) < (SELECT age($1::text::xid)))"
 _CATALOGUES: Final = ("pg_attribute", "pg_index", "pg_constraint", "pg_trigger", "pg_namespace", "pg_proc")
 _SHAPE: Final = f"""
 SELECT

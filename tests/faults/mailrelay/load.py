@@ -314,8 +314,9 @@ async def _mails(database: Database, keys: Keys, statement: str) -> Counter[tupl
     finally:
         await connection.close()
     counted: Counter[tuple[str, str]] = Counter()
+    private_key = keys.mail_private_key
     for row in rows:
-        mail = opened(row, keys, "raw")
+        mail = opened(row, keys, "raw", private_key)
         mail_id = mail.partition(b"<")[2].partition(b"@")[0].decode()
         counted[mail_id, hashlib.sha256(mail).hexdigest()] += 1
     return counted
