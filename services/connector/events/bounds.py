@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class StreamBounds:
     """The bounds of one process."""
 
-    # About 10 kB of memory each.
+    # About 10 kB of memory each. A process with none does not listen to PostgreSQL either.
     most_streams: int = 5_000
     # Proxies give up on a silent connection after 30 to 60 s. A stream outlives its session by this at most.
     keep_alive_seconds: float = 15.0

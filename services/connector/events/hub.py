@@ -138,9 +138,10 @@ class Hub:
         self._streams = Gauge("replyco_event_streams", "Open event streams.", registry=registry)
 
     def start(self) -> None:
-        """Begin to listen; does not wait for the database."""
+        """Begin to listen, if there may be streams; does not wait for the database."""
         self._is_ending = False
-        self._task = asyncio.create_task(self._listen_for_ever())
+        if self.bounds.most_streams:
+            self._task = asyncio.create_task(self._listen_for_ever())
 
     async def stop(self) -> None:
         """End every stream and stop listening."""

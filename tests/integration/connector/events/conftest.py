@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.connector.dependencies import SESSION_COOKIE
+from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
 from services.connector.http.server import Server
 from shared.listening import listening_socket
@@ -73,6 +74,12 @@ class Listener:
 
 
 Listen = Callable[..., AbstractAsyncContextManager[Listener]]
+
+
+@pytest.fixture
+def stream_bounds() -> StreamBounds:
+    """Tests that cannot wait for the usual ones name others: `parametrize("stream_bounds", [StreamBounds(…)])`."""
+    return StreamBounds()
 
 
 @pytest.fixture

@@ -16,7 +16,13 @@ from deploy.demo.postgres import CONNECTOR, OWNER, RELAY
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
-from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC, Hub
+from services.connector.events.hub import (
+    MAX_STREAMS_PER_CALLER,
+    MAX_WAITING,
+    RESYNC,
+    Hub,
+    StreamsExhausted,
+)
 from shared.channels import EVENT_CHANNEL
 from shared.database import Sessions
 from shared.driver import asyncpg_dsn, new_id
@@ -249,6 +255,17 @@ async def test_a_flood_of_notifications_costs_a_resync_and_no_memory(signed_in, 
         assert told.startswith(RESYNC)
         assert told.count(RESYNC) <= 3
     await flooding.close()
+    await hub.stop()
+
+
+async def test_a_process_without_streams_does_not_listen_and_refuses_them(signed_in, database):
+    hub = Hub(database.url(CONNECTOR), CollectorRegistry(), StreamBounds(most_streams=0))
+    tasks = asyncio.all_tasks()
+    hub.start()
+
+    assert asyncio.all_tasks() == tasks
+    with pytest.raises(StreamsExhausted):
+        hub.subscribe(Caller(signed_in.account.id, signed_in.user.id, {}))
     await hub.stop()
 
 
