@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -360,6 +361,8 @@ def _phrases(documents: Documents, section: str, name: str) -> Phrases:
     return Phrases(tuple(_phrase(*entry) for entry in _entries(documents, section, name)))
 
 
+# An entry stands in several lists of what is put together; tests put a thousand such together, each with one entry less.
+@cache
 def _phrase(language: str, entry: str) -> Phrase:
     folded = fold(entry)
     has_gap = _GAP in entry
