@@ -38,7 +38,7 @@ COMPONENTS: Final = "components"
 _ROUTE: Final = re.compile(r'^route\("([^"]+)", "(\w+)"', re.MULTILINE)
 # Whole lines of comment and indentation, with which nobody's browser has to be bothered.
 _COMMENT: Final = re.compile(r"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
-_INDENT: Final = re.compile(r"^ +", re.MULTILINE)
+_INDENT: Final = re.compile(r"\n +")
 _PARAMETER: Final = re.compile(r":(\w+)")
 _STYLE_COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)
 _SPACE: Final = re.compile(r"\s*\n\s*")
@@ -73,7 +73,7 @@ class StaticFiles:
 def static_files() -> StaticFiles:
     """All of them, put together at the first call."""
     scripts = {
-        path.relative_to(_STATIC).as_posix(): _INDENT.sub("", _COMMENT.sub("", path.read_text("utf-8")))
+        path.relative_to(_STATIC).as_posix(): _INDENT.sub("\n", _COMMENT.sub("", path.read_text("utf-8")))
         for path in sorted(_STATIC.rglob("*.js"))
     }
     pages = {_PARAMETER.sub(r"{\1}", address): name for address, name in _ROUTE.findall(scripts["app.js"])}
