@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 from typing import Final, TypeVar
@@ -97,10 +97,19 @@ class OutgoingConnections:
         self._refused = refused
         self._webhook_ports = webhook_ports
         self._resolve = resolve
-        if new_tls_context is None:
-            self.smtp_tls, self._https_tls = _tls_contexts()
-        else:
-            self.smtp_tls, self._https_tls = _strict(new_tls_context()), _strict(new_tls_context())
+        self._new_tls_context = new_tls_context
+
+    @cached_property
+    def smtp_tls(self) -> ssl.SSLContext:
+        """For SMTP, made when it is asked for."""
+        return self._tls_context("smtp")
+
+    @cached_property
+    def _https_tls(self) -> ssl.SSLContext:
+        return self._tls_context("https")
+
+    def _tls_context(self, protocol: str) -> ssl.SSLContext:
+        return _tls_context(protocol) if self._new_tls_context is None else _strict(self._new_tls_context())
 
     def webhook_url(self, entered: str) -> str:
         """The address as it is stored, if a webhook may have it. Raises UrlInvalid, HostInvalid, UrlPortNotAllowed."""
@@ -243,9 +252,9 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
 
 
 @cache
-def _tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """For SMTP and for HTTPS, made once a process: each time the certificate authorities of the system are read."""
-    return _strict(ssl.create_default_context()), _strict(ssl.create_default_context())
+def _tls_context(_protocol: str) -> ssl.SSLContext:
+    """One for each protocol, which they tell in the handshake; made once a process: each time the system's certificate authorities are read, which takes 30 ms."""
+    return _strict(ssl.create_default_context())
 
 
 def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
