@@ -25,7 +25,7 @@ def loading() -> Iterator[None]:
         yield
     finally:
         if leave_out:
-            del modules[_LATER]
+            modules.pop(_LATER, None)
         gc.freeze()
         if was_enabled:
             gc.enable()

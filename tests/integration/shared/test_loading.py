@@ -15,12 +15,14 @@ print("\\n".join(sys.modules))
 """
 _WEB = {"fastapi", "starlette", "services.connector.web", "services.connector.app"}
 _DATABASE = {"sqlalchemy", "asyncpg", "shared.tables"}
+# Only for who wants spans.
+_TRACES = {"opentelemetry"}
 # By the module that a command loads first, or that holds its work.
 NOT_NEEDED = {
     "services.connector.__main__": _WEB
     | _DATABASE
     | {"services.connector.settings", "zxcvbn", "dns", "rich"},
-    "services.connector.worker": _WEB | {"webauthn", "phonenumbers"},
+    "services.connector.worker": _WEB | _TRACES | {"webauthn", "phonenumbers"},
     "services.connector.keys.commands": _WEB | {"zxcvbn"},
     # Its reason is another one: what strangers wrote is read without the code that holds keys.
     "services.mailrelay.delivery.parser_process": _WEB
@@ -36,7 +38,9 @@ NOT_NEEDED = {
     },
     "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing", "dns", "rich"},
     "services.sandbox.__main__": _DATABASE | {"rich"},
+    "services.mailrelay.worker": _WEB | _TRACES,
     "services.mailrelay.process.child": _WEB
+    | _TRACES
     | {
         "aiosmtplib",
         "requests",

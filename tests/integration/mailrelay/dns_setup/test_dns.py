@@ -14,8 +14,10 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+from typer.testing import CliRunner
 from typing_extensions import override
 
+from services.mailrelay.__main__ import cli
 from services.mailrelay.dns_setup.check import PolicyCheck, check, is_all_right, lookup_with, report
 from services.mailrelay.dns_setup.mta_sts import check_policy
 from services.mailrelay.dns_setup.records import RecordStatus, policy_for, records_for
@@ -203,11 +205,20 @@ async def test_a_domain_with_nothing_lacks_all_but_what_nobody_needs():
     assert {checked.status for checked in checks} == {RecordStatus.RIGHT, RecordStatus.MISSING}
 
 
-async def command(port: int | str, **environment: str) -> tuple[int | None, str]:
+_ENVIRONMENT = {"REPLYCO_MAIL_DOMAIN": DOMAIN, "REPLYCO_SMTP_HOSTNAME": HOST}
+
+
+async def command(port: int | str) -> tuple[int, str]:
+    arguments = ["dns", "--check", "--resolver", f"127.0.0.1#{port}"]
+    done = await asyncio.to_thread(CliRunner(env=_ENVIRONMENT).invoke, cli, arguments)
+    return done.exit_code, done.output
+
+
+async def process_of_the_command(port: int, **environment: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.mailrelay", "dns", "--check", "--resolver", f"127.0.0.1#{port}"),
         cwd=Path(__file__).parents[4],
-        env={"REPLYCO_MAIL_DOMAIN": DOMAIN, "REPLYCO_SMTP_HOSTNAME": HOST, **environment},
+        env=_ENVIRONMENT | environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -232,7 +243,7 @@ async def test_the_command_ends_with_0_when_all_is_right(tmp_path: Path):
     zone = {**RIGHT, (f"mta-sts.{DOMAIN}", "A"): [address]}
     try:
         async with name_server(zone) as port, web_server(tmp_path, at=(address, 443)):
-            code, output = await command(port, SSL_CERT_FILE=str(tmp_path / "certificate.pem"))
+            code, output = await process_of_the_command(port, SSL_CERT_FILE=str(tmp_path / "certificate.pem"))
     except OSError as error:
         pytest.skip(f"port 443 of {address} cannot be used here: {error.strerror}")
 
