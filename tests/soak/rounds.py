@@ -65,7 +65,7 @@ from tests.integration.mailrelay.smtp.test_fuzz_limits import converse, limited_
 from tests.roles import ROLES
 from tests.unit.mailrelay.outbound.reading_back import check_read_back, replies
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
-from tests.unit.mailrelay.parsing.test_any_bytes import LARGEST, check_bounds, cut_in_time, mutated_mails
+from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 
 _KILLS_A_ROUND = 25
 _RELAY_KILLS_A_ROUND = 10
@@ -415,12 +415,6 @@ async def _mutated_mails(_environment: Environment) -> Outcome:
     return Outcome(True, {"mails": _MUTATED_MAILS_A_ROUND})
 
 
-async def _largest_mails(_environment: Environment) -> Outcome:
-    """Mails as large as they may be, of kinds that take long to cut."""
-    mails = [await asyncio.to_thread(cut_in_time, make()) for make in LARGEST.values()]
-    return Outcome(all(mail.truncated for mail in mails), {"mails": len(mails)})
-
-
 async def _replies(_environment: Environment) -> Outcome:
     checked = _many(_REPLIES_A_ROUND)(given(reply=replies(), eight_bit=booleans())(check_read_back))
     await asyncio.to_thread(checked)
@@ -562,7 +556,6 @@ ROUNDS: Mapping[str, Round] = {
     **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
     **{f"fuzz-limits-{number}": _limits for number in range(1, 3)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
-    "largest-mails": _largest_mails,
     "fuzz-replies": _replies,
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_with_data()},
