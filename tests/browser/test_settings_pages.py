@@ -1,17 +1,17 @@
 """The settings in a real browser: webhooks, tags and the audit log."""
 
-import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.driver import new_id
 from shared.events import EventKind, announce
 from shared.tables import AuditEntry, Conversation, Tag, User, Webhook, WebhookDelivery
+from tests.browser.late import late
 from tests.browser.steps import Site, open_signed_in, sign_in
 from tests.factories import make_conversation, make_integration
 
@@ -35,28 +35,15 @@ async def add_webhook(page: Page) -> str:
 
 
 async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_shown(page: Page, site: Site):
-    is_asked, overtaken = asyncio.Event(), asyncio.Event()
-    asked = 0
-
-    async def answer(route: Route):
-        nonlocal asked
-        asked += 1
-        is_asked.set()
-        if asked == 1:
-            await overtaken.wait()
-        await route.continue_()
-
-    await page.route("**/api/v1/webhooks", answer)
+    first = await late(page, "**/api/v1/webhooks")
     async with page.expect_response("**/api/v1/webhooks") as second:
         await sign_in(page, "/settings/webhooks")
         # The page listens when it asks. Either the event comes to it, or its stream opens later and lets it read again.
-        await is_asked.wait()
+        await first.answered()
         async with site.sessions.begin() as session:
             await announce(session, site.account.id, EventKind.WEBHOOK_DISABLED)
     await (await second.value).finished()
-    async with page.expect_response("**/api/v1/webhooks") as first:
-        overtaken.set()
-    await (await first.value).finished()
+    await first.comes()
 
     await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
 

@@ -93,7 +93,7 @@ async def started(
             stdout=log,
             stderr=log,
         )
-    await until_said(folder / "log", b"relay_ready")
+    await until_said(folder / "log", "relay_ready")
     # A database that is out of the user's reach is told of first.
     [ready] = [json.loads(line) for line in whole_lines(folder / "log").splitlines() if "relay_ready" in line]
     supervisor = psutil.Process(relay.pid)
@@ -182,7 +182,7 @@ async def test_a_user_that_will_not_do_is_told_of(
 
 async def test_root_without_a_user_is_warned_of(database: Database, keys: Keys, tmp_path: Path):
     async with running(database, keys, tmp_path / "log"):
-        await until_said(tmp_path / "log", b"runs_as_root")
+        await until_said(tmp_path / "log", "runs_as_root")
 
 
 def who_reaches(database: Database) -> str:
@@ -194,8 +194,8 @@ def bytes_of(log: Path) -> bytes:
     return log.read_bytes()
 
 
-async def until_said(log: Path, what: bytes) -> None:
+async def until_said(log: Path, what: str) -> None:
     """There is no event to await across processes."""
     async with asyncio.timeout(20):
-        while what not in whole_lines(log).encode():  # noqa: ASYNC110
+        while what not in whole_lines(log):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -35,10 +35,10 @@ export async function show({ main, params, query, signal }) {
   let pane = null;
   let listScroll = 0;
   let names = new Map();
-  let countings = 0;
   // What has left the view, of which the list is not read again yet.
   const leaving = new Set();
   const going = latest();
+  const counting = latest();
   const current = () => filters;
   const problemPlace = h("div", { class: "place" });
   const panePlace = h("section", { class: "pane", "aria-label": t("inbox.conversation") });
@@ -79,12 +79,10 @@ export async function show({ main, params, query, signal }) {
   }
 
   async function drawCounts() {
-    countings += 1;
-    const mine = countings;
+    const isLatest = counting();
     try {
       const counts = await get("/conversations/counts", signal);
-      // An older answer may come last.
-      if (mine !== countings) return;
+      if (!isLatest()) return;
       views.count(counts);
       news.count(counts.unread);
     } catch (problem) {

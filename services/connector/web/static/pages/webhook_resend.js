@@ -5,6 +5,7 @@ import { h, newId, replace } from "../core/dom.js";
 import { formDialog } from "../core/form_dialog.js";
 import { momentOf, number, wallClockOf, zoneName } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { latest } from "../core/latest.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 const MINUTE_MS = 60 * 1000;
@@ -22,15 +23,14 @@ export function resendDialog(path, signal) {
   const until = moment("until", new Date(Number(now) + MINUTE_MS));
   const ofTime = () => since.value && until.value && { since: momentOf(since.value).toISOString(), until: momentOf(until.value).toISOString() };
 
-  let asked = 0;
+  const asking = latest();
 
-  /** Of two that are under way the later one says it; while nothing is known, nothing is said. */
+  /** While nothing is known, nothing is said. */
   async function count() {
-    asked += 1;
-    const mine = asked;
+    const isLatest = asking();
     const time = ofTime();
     const counts = time && (await countsOf(path, time, signal).catch(() => null));
-    if (mine !== asked) return;
+    if (!isLatest()) return;
     if (counts === null) told.textContent = "";
     else if (!counts) told.textContent = t("webhooks.resend_many.missing");
     else told.textContent = t(counts.dead ? "webhooks.resend_many.found" : "webhooks.resend_many.nothing", { count: number(counts.dead) });
@@ -39,7 +39,8 @@ export function resendDialog(path, signal) {
   async function save() {
     const time = ofTime();
     let sent = 0;
-    asked += 1;
+    // What was counted before says nothing any more.
+    asking();
     // Each request sends a bounded number again; one that fails leaves what was sent before it.
     while (time && !signal.aborted) {
       const { resent, dead } = await post(`${path}/deliveries/resend`, time, signal);
