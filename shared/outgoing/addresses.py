@@ -7,8 +7,8 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# The IANA registries of special-purpose addresses, and multicast. `is_global` knows most of these, but not the same ones in every
-# release of Python.
+# The IANA registries of special-purpose addresses, and multicast. Python's `is_global` knows not the same ones in every release; and
+# what 2002::/16 carries is looked at, where a newer one refuses all of it.
 _NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
     ip_network(text)
     for text in (
@@ -90,7 +90,7 @@ def is_refused(address: Address, *, allowed: Iterable[Network], refused: Iterabl
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv6Address) and address not in _GIVEN_IPV6:
         return address in _NAT64
-    return address.is_global and not any(address in network for network in _NOT_PUBLIC)
+    return not any(address in network for network in _NOT_PUBLIC)
 
 
 def _reached_by(address: Address) -> tuple[Address, ...]:

@@ -107,7 +107,7 @@ def test_what_lets_others_read_along_stops_the_start(
         "postgresql://role@%2Frun%2Fpostgresql/replyco",
         "postgresql://role@localhost/replyco",
         "postgresql://role:password@127.0.0.1:5432/replyco",
-        "postgresql://role@127.0.0.2,[::1]:5432/replyco",
+        "postgresql://role@[::1]:5432,127.0.0.2/replyco",
         "postgresql://db.example/replyco?sslmode=require",
         "postgresql://db.example/replyco?application_name=x&sslmode=verify-full",
         "postgres://a.example,b.example/replyco?sslmode=verify-ca",
