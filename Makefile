@@ -19,7 +19,7 @@ demo: $(VENV)/.installed ## Run the whole product on this machine: http://localh
 	@exec $(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m deploy.demo
 
 test: $(VENV)/.installed ## Run every test (TESTS=tests/unit for a part)
-	@$(RUN) -m pytest -n 4 --dist worksteal $(TESTS)
+	@$(RUN) -m pytest -n 5 --dist worksteal $(TESTS)
 
 image-test: $(VENV)/.installed ## Build the image upon Debian's packages and run every role in it (needs root, podman, runc, mmdebstrap); takes minutes
 	@mkdir -p .data

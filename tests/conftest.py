@@ -6,6 +6,8 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -31,18 +33,23 @@ from tests.signing import amazon_dns
 
 TEMPLATE = "replyco_template"
 _TESTS = Path(__file__).parent
-# With which part of the list the folders are run whose tests take seconds. A browser is started by one worker alone.
+# With which worker's part of the list the tests are run that take seconds: what one worker does last, alone, the others wait for. Two
+# begin with the browser, which takes longest.
 _LONG = (
-    (0, _TESTS / "faults" / "connector"),
-    (0, _TESTS / "integration" / "connector" / "described"),
-    (1, _TESTS / "browser"),
-    (2, _TESTS / "faults" / "mailrelay"),
-    (3, _TESTS / "integration" / "mailrelay"),
+    (0, "faults/connector/*"),
+    (0, "integration/connector/described/*"),
+    (1, "browser/product/*"),
+    (1, "browser/test_[a-e]*"),
+    (2, "faults/mailrelay/*"),
+    (3, "integration/mailrelay/*"),
+    (4, "browser/*"),
+    (5, "faults/*"),
+    (5, "integration/packaging/*"),
 )
 # New objects.
 _GARBAGE_AFTER = 20_000
 _MEMORY = Path("/dev/shm")
-# What four workers and the servers of fault tests take at most, with room to spare.
+# What the workers and the servers of fault tests take at most, with room to spare.
 _ENOUGH_MEMORY = 4 * 1024**3
 
 
@@ -150,8 +157,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     first: list[list[pytest.Item]] = [[] for _ in range(workers)]
     rest: list[pytest.Item] = []
     for item in items:
-        begins_with = next((place for place, folder in _LONG if item.path.is_relative_to(folder)), None)
-        (rest if begins_with is None else first[begins_with % workers]).append(item)
+        part = _part(item.path)
+        (rest if part is None else first[part % workers]).append(item)
     left = len(items)
     items.clear()
     for number, begin in enumerate(first):
@@ -161,6 +168,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         del rest[:fill]
         left -= len(begin) + fill
     items += rest
+
+
+@cache
+def _part(file: Path) -> int | None:
+    """With which part of the list the tests of a file are run, if they take seconds."""
+    name = file.relative_to(_TESTS).as_posix()
+    return next((number for number, pattern in _LONG if fnmatch(name, pattern)), None)
 
 
 def pytest_collection_finish() -> None:
