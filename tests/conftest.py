@@ -36,15 +36,14 @@ _TESTS = Path(__file__).parent
 # With which worker's part of the list the tests are run that take seconds: what one worker does last, alone, the others wait for. Two
 # begin with the browser, which takes longest.
 _LONG = (
-    (0, "faults/connector/*"),
-    (0, "integration/connector/described/*"),
     (1, "browser/product/*"),
     (1, "browser/test_[a-e]*"),
-    (2, "faults/mailrelay/*"),
-    (3, "integration/mailrelay/*"),
     (4, "browser/*"),
-    (5, "faults/*"),
-    (5, "integration/packaging/*"),
+    (2, "faults/mailrelay/*"),
+    (0, "faults/*"),
+    (0, "integration/connector/described/*"),
+    (0, "integration/packaging/*"),
+    (3, "integration/mailrelay/*"),
 )
 # New objects.
 _GARBAGE_AFTER = 20_000
@@ -172,7 +171,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @cache
 def _part(file: Path) -> int | None:
-    """With which part of the list the tests of a file are run, if they take seconds."""
+    """With which part of the list the tests of a file are run, if they take seconds: the first pattern counts."""
     name = file.relative_to(_TESTS).as_posix()
     return next((number for number, pattern in _LONG if fnmatch(name, pattern)), None)
 

@@ -7,8 +7,8 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# The IANA registries of special-purpose addresses, and multicast. Python's `is_global` knows not the same ones in every release; and
-# what 2002::/16 carries is looked at, where a newer one refuses all of it.
+# The IANA registries of special-purpose addresses, and multicast. Python's `is_global` knows other ones in each release. 2002::/16 is
+# left out: what such an address carries is looked at.
 _NOT_PUBLIC: Final[tuple[Network, ...]] = tuple(
     ip_network(text)
     for text in (
