@@ -1,8 +1,10 @@
 """Sign-ins that fail count against whoever makes them, and keep nobody else out."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import argon2
 import httpx2
@@ -10,9 +12,10 @@ import pytest
 from sqlalchemy import Engine, event, select, text, update
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.engine.interfaces import CacheStats
+from typing_extensions import override
 
 from services.connector.accounts.credentials import hash_secret
-from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.passwords import PasswordCheck, Passwords
 from services.connector.accounts.sign_in_limits import (
     COUNTED_AT_ONCE,
     MAX_PER_NETWORK,
@@ -284,37 +287,71 @@ async def test_sign_ins_that_wait_for_one_another_hold_up_nobody_else(
     assert await _sign_in(new_client(), signed_in.user.email) == 201
 
 
+class _RecordingHasher(argon2.PasswordHasher):
+    """Hashes nothing before it is told to, and tells in which order it did."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8192, parallelism=1)
+        self.may_begin = threading.Event()
+        self.verified: list[str] = []
+
+    @override
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
+        assert self.may_begin.wait(60)
+        self.verified.append(str(password))
+        return super().verify(hash, password)
+
+
+class _CountingPasswords(Passwords):
+    """Tells how many have come to be verified. Each stands in line before another one can see the count."""
+
+    def __init__(self, hasher: argon2.PasswordHasher) -> None:
+        super().__init__(hasher)
+        self._come = 0
+        self._changed = asyncio.Condition()
+
+    @override
+    async def verify(self, stored: str | None, password: str, origin: SignInOrigin) -> PasswordCheck:
+        verifying = asyncio.ensure_future(super().verify(stored, password, origin))
+        async with self._changed:
+            self._come += 1
+            self._changed.notify_all()
+        return await verifying
+
+    async def have_come(self, number: int) -> None:
+        async with asyncio.timeout(60), self._changed:
+            await self._changed.wait_for(lambda: self._come >= number)
+
+
 @pytest.mark.parametrize(("strangers", "networks"), [(40, 1), (42, 7), (120, 120)])
 async def test_many_sign_ins_of_strangers_at_once_refuse_no_true_one(
     settings, sessions: Sessions, account, strangers: int, networks: int
 ):
     """# S: hashing by turns, for a browser that is not known"""
-    # Costly enough that they pile up, and not as costly as the real one, which would take the test half a minute.
-    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+    hasher = _RecordingHasher()
+    passwords = _CountingPasswords(hasher)
     async with sessions.begin() as session:
         user = await make_user(session, account.id, password_hash=hasher.hash(PASSWORD))
-    app = create_app(settings, Passwords(hasher))
-    finished: list[str] = []
+    app = create_app(settings, passwords)
 
     async def one(email: str, address: str, password: str) -> int:
         async with open_client(app, address=address) as client:
-            status = await _sign_in(client, email, password)
-            finished.append(email)
-            return status
+            return await _sign_in(client, email, password)
 
     async with app.router.lifespan_context(app):
         trying = [
             asyncio.create_task(one(f"{number}@stranger.example", f"198.51.100.{number % networks}", "wrong"))
             for number in range(strangers)
         ]
-        while len(finished) < 3:  # noqa: ASYNC110 - all of them have come by then
-            await asyncio.sleep(0.01)
-        true = await one(user.email, "192.0.2.7", PASSWORD)
+        await passwords.have_come(strangers)
+        true = asyncio.create_task(one(user.email, "192.0.2.7", PASSWORD))
+        await passwords.have_come(strangers + 1)
+        hasher.may_begin.set()
         statuses = await asyncio.gather(*trying)
 
-    assert (true, set(statuses)) == (201, {401})
-    # Those of each network were served in turn with it, not before it.
-    assert networks == strangers or finished[-1] != user.email
+    assert (await true, set(statuses)) == (201, {401})
+    # After the two that were served when it came, at most one of each other network.
+    assert hasher.verified.index(PASSWORD) <= 2 + networks
 
 
 async def test_counting_a_sign_in_compiles_no_statement_anew(signed_in: SignedIn, new_client: NewClient):
