@@ -1,7 +1,9 @@
 """The real parts that tests run on: a PostgreSQL of their own, migrated once, and an empty database for each test."""
 
+import fcntl
 import gc
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -10,7 +12,7 @@ from fnmatch import fnmatch
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from zlib import crc32
 
 import hypothesis
@@ -50,6 +52,8 @@ _GARBAGE_AFTER = 20_000
 _MEMORY = Path("/dev/shm")
 # What the workers and the servers of fault tests take at most, with room to spare.
 _ENOUGH_MEMORY = 4 * 1024**3
+# What all workers of a run have in common lies there.
+_COMMON_FOLDER = pytest.StashKey[Path]()
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Keys:
         return MailPublicKey.load(self.mail_public_key_file)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Exceptions in the log as Python writes them: drawn with boxes and variables, as structlog would, one takes seconds.
 
     And no example has a time by which it must be over: on a busy machine it would be the load that fails.
@@ -120,6 +124,21 @@ def pytest_configure() -> None:
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
         ]
     )
+    told = getattr(config, "workerinput", None)
+    config.stash[_COMMON_FOLDER] = Path(
+        tempfile.mkdtemp(prefix="replyco-", dir=memory_folder()) if told is None else told["common_folder"]
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """What pytest-xdist tells a worker that it starts."""
+    node.workerinput["common_folder"] = str(node.config.stash[_COMMON_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[_COMMON_FOLDER], ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -214,13 +233,37 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
+async def migrated_server(pytestconfig: pytest.Config) -> Path:
+    """The folder of a server with a migrated database, to be copied. Nothing runs on it.
+
+    The first worker that wants it makes it; the others wait for that.
+    """
+    common = pytestconfig.stash[_COMMON_FOLDER]
+    folder, is_made = common / "pg", common / "made"
+    with (common / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_made.exists():
+            server = EmbeddedPostgres.start(folder)
+            await server.create_database(TEMPLATE)
+            await upgrade(server.url(OWNER, TEMPLATE))
+            await server.allow_logins()
+            server.close()
+            is_made.touch()
+    return folder
+
+
+def start_copy(migrated_server: Path, folder: Path) -> EmbeddedPostgres:
+    """A server of one's own with a migrated database."""
+    # As it is, owners too: the files belong to the user as whom the server runs.
+    subprocess.run(["cp", "-a", migrated_server, folder], check=True)
+    return EmbeddedPostgres.start(folder)
+
+
+@pytest.fixture(scope="session")
+async def postgres(scratch: Path, migrated_server: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A running server with a migrated template database. It keeps what it has promised, as in production: the relay asks."""
-    server = EmbeddedPostgres.start(scratch / "pg")
+    server = start_copy(migrated_server, scratch / "pg")
     await server.turn_autovacuum_off()
-    await server.create_database(TEMPLATE)
-    await upgrade(server.url(OWNER, TEMPLATE))
-    await server.allow_logins()
     yield server
     server.close()
 

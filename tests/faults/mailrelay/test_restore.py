@@ -165,6 +165,8 @@ async def test_a_dump_is_restored_on_a_new_server_without_an_error_once_the_role
             f"{tools}/pg_restore", "--exit-on-error", f"--dbname={server.url(OWNER, 'replyco')}", str(dump)
         )
 
-        assert await ask(server, _GRANTS, "replyco") == await ask(own_database.postgres, _GRANTS, "replyco")
+        assert await ask(server, _GRANTS, "replyco") == await ask(
+            own_database.postgres, _GRANTS, own_database.name
+        )
     finally:
         await asyncio.to_thread(server.stop)

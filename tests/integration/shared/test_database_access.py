@@ -66,10 +66,10 @@ def collected() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-async def server(scratch: Path) -> AsyncIterator[TlsPostgres]:
+async def server(scratch: Path, migrated_server: Path) -> AsyncIterator[TlsPostgres]:
     folder = scratch / uuid4().hex[:8]
     folder.mkdir()
-    async with tls_postgres(folder) as running:
+    async with tls_postgres(folder, migrated_server) as running:
         yield running
 
 

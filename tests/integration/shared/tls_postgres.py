@@ -14,9 +14,9 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
-from migrations.upgrade import upgrade
+from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.driver import asyncpg_dsn
+from tests.conftest import TEMPLATE, start_copy
 from tests.integration.mailrelay.certificates import CertificateFiles
 
 PASSWORD = "the-right-one"
@@ -38,7 +38,7 @@ class TlsPostgres:
         role: str = CONNECTOR,
         *,
         host: str = "127.0.0.1",
-        database: str = "replyco",
+        database: str = TEMPLATE,
         password: str = PASSWORD,
         options: str | None = None,
     ) -> str:
@@ -47,13 +47,10 @@ class TlsPostgres:
 
 
 @asynccontextmanager
-async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
+async def tls_postgres(folder: Path, migrated_server: Path) -> AsyncIterator[TlsPostgres]:
     """An installation's database, and another one whose owner may make no roles."""
-    server = EmbeddedPostgres.start(folder / "data")
-    await server.create_database("replyco")
-    await upgrade(server.url(OWNER, "replyco"))
-    await server.allow_logins()
-    connection = await asyncpg.connect(asyncpg_dsn(server.url(OWNER, "replyco")))
+    server = start_copy(migrated_server, folder / "data")
+    connection = await asyncpg.connect(asyncpg_dsn(server.url(OWNER, TEMPLATE)))
     await connection.execute(f"ALTER ROLE {CONNECTOR} PASSWORD '{PASSWORD}'")
     await connection.execute(f"CREATE ROLE {WITHOUT_CREATEROLE} LOGIN")
     await connection.execute(f"CREATE DATABASE of_another OWNER {WITHOUT_CREATEROLE}")
