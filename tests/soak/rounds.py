@@ -28,7 +28,7 @@ from shared.keyring import Keyring
 from shared.settings import BlobSettings
 from tests.browser.product.payloads import PAYLOADS
 from tests.browser.product.started import started_product
-from tests.browser.product.test_hostile_mail import look_at_all
+from tests.browser.product.test_hostile_mail import look_at_all, look_at_what_was_let_through
 from tests.browser.running import PATIENCE_MS, chromium, german_page, running_site
 from tests.browser.test_inbox_work import scrolled_to_the_end
 from tests.conftest import Database, Keys
@@ -488,6 +488,18 @@ async def _hostile_mail(_environment: Environment) -> Outcome:
     return Outcome(True, {"payloads": len(PAYLOADS)})
 
 
+async def _hostile_frames(environment: Environment) -> Outcome:
+    """Each payload in a document of its own, as if no cleaner had seen it, in a browser."""
+    expect.set_options(timeout=PATIENCE_MS)
+    database = await environment.database()
+    async with (
+        chromium() as browser,
+        running_site(database, environment.keys, environment.keyring) as site,
+    ):
+        await look_at_what_was_let_through(browser, site, documents=len(PAYLOADS))
+    return Outcome(True, {"payloads": len(PAYLOADS)})
+
+
 async def _long_list(environment: Environment) -> Outcome:
     """A list of conversations as long as no agent's, scrolled to its end in a browser."""
     expect.set_options(timeout=PATIENCE_MS)
@@ -561,6 +573,7 @@ ROUNDS: Mapping[str, Round] = {
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_with_data()},
     "erasure": _erasure,
     "hostile-mail": _hostile_mail,
+    "hostile-frames": _hostile_frames,
     "long-list": _long_list,
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }

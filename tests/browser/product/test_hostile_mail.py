@@ -1,6 +1,7 @@
 """Hostile mail from the wire to the screen: whatever it holds, nothing of it runs, and nothing leaves the page."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ SENDERS = 7
 MAILS_OF_EACH = 12
 # Whom Chromium itself asks how forms are filled in; no page has a part in it.
 CHROMIUMS_OWN = "content-autofill.googleapis.com"
+# Ends every element, comment and attribute in which what follows a payload would be mere text.
+_WHATEVER_IS_OPEN = (
+    "-->\"'></script></style></title></textarea></noscript></template></select></svg></math></table>"
+)
 
 
 @dataclass
@@ -189,13 +194,24 @@ async def look_at_everything(page: Page, payloads: int) -> int:
 async def test_html_that_no_cleaner_has_seen_still_runs_and_loads_nothing_in_the_frame(
     browser: Browser, site: Site
 ):
+    """In twelve documents; `make soak` has each payload in one of its own."""
+    await look_at_what_was_let_through(browser, site, documents=12)
+
+
+async def look_at_what_was_let_through(browser: Browser, site: Site, *, documents: int) -> None:
     """The last walls, the frame's sandbox and its document's policy: as if the cleaners had let everything through."""
     async with site.sessions.begin() as session:
         integration = await make_integration(session, site.account.id)
         conversation = await make_conversation(session, site.keyring, integration)
         await make_message(session, site.keyring, conversation, html="<p>Guten Tag</p>")
     # No policy holds a browser back from preconnecting, only the cleaners do; without TLS a connection alone asks for nothing.
-    unseen = iter([payload.replace("https://evil", "http://evil") for payload in PAYLOADS])
+    payloads = [payload.replace("https://evil", "http://evil") for payload in PAYLOADS]
+    unseen = iter(
+        [
+            "".join(f"{each}{_WHATEVER_IS_OPEN}<p>Guten Tag</p>" for each in payloads[n::documents])
+            for n in range(documents)
+        ]
+    )
 
     # Its head is that of every answer.
     answer: APIResponse | None = None
@@ -203,15 +219,17 @@ async def test_html_that_no_cleaner_has_seen_still_runs_and_loads_nothing_in_the
     async def let_through(route: Route) -> None:
         nonlocal answer
         answer = answer or await route.fetch()
-        await route.fulfill(response=answer, body=f"<!doctype html><p>Guten Tag</p>{next(unseen)}")
+        await route.fulfill(response=answer, body=f"<!doctype html>{next(unseen)}")
 
     async with watched(browser, site.url) as (page, witness):
         await page.route("**/api/v1/messages/*/html", let_through)
         await open_signed_in(page, f"/inbox/{conversation.id}")
         button = page.get_by_role("button", name="Formatierte Ansicht")
-        for _ in PAYLOADS:
+        for _ in range(documents):
             await button.click()
-            await expect(page.frame_locator("iframe").get_by_text("Guten Tag").first).to_be_attached()
+            # Each payload was markup of its own, and none swallowed the next.
+            greetings = page.frame_locator("iframe").locator("p", has_text=re.compile("^Guten Tag$"))
+            await expect(greetings).to_have_count(len(PAYLOADS) // documents)
             await button.click()
 
     assert next(unseen, None) is None
