@@ -24,7 +24,7 @@ export function forwardingSection(integration, signal) {
       if (!isLatest()) return;
       replace(place, items.length ? h("ul", { "data-testid": "forwarded-mailboxes" }, items.map(item)) : h("p", { class: "muted" }, t("forwarding.none")));
     } catch (problem) {
-      elements.showProblem(place, problem);
+      if (isLatest()) elements.showProblem(place, problem);
     }
   }
 
