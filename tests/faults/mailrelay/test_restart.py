@@ -42,6 +42,8 @@ MAILS = 20
 # Where the load goes on while something else is waited for.
 PAUSE_SECONDS = 0.2
 NEW_ADDRESS = "newaddres"
+# A machine may be slow; only what hangs takes longer.
+SAFETY_SECONDS = 90
 
 
 class Log:
@@ -118,7 +120,7 @@ def log(shared: Shared, relay: RelayProcess) -> Log:
 
 async def until(is_so: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
     """There is no event to await across processes."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(SAFETY_SECONDS):
         while True:
             outcome = is_so()
             if outcome is True or (not isinstance(outcome, bool) and await outcome):
@@ -146,6 +148,10 @@ async def figure(log: Log, name: str) -> float:
     return float(value)
 
 
+async def _is_above(log: Log, name: str, value: float) -> bool:
+    return await figure(log, name) > value
+
+
 def accepting(relay: RelayProcess) -> dict[int, psutil.Process]:
     """The processes that accept mail, by pid."""
     return {process.pid: process for process in relay.processes if process.pid != relay.pid}
@@ -163,11 +169,12 @@ async def test_every_process_takes_sessions_and_the_side_port_tells_of_all(
     before = [await figure(log, name) for name in accepted]
     async with Load(relay.port, clients=30) as load:
         await load.more("data 250", 2 * MAILS)
+        # Which of them is the first to come to its mail is up to the system.
+        for name, value in zip(accepted, before, strict=True):
+            await until(lambda name=name, value=value: _is_above(log, name, value))
         status, figures = await side(log, "/metrics")
 
         assert status == 200
-        for name, value in zip(accepted, before, strict=True):
-            assert await figure(log, name) > value
         assert "\nreplyco_relay_processes 2.0\n" in figures
         assert figures.count("# TYPE replyco_smtp_mails_accepted_total counter\n") == 1
     assert await side(log, "/livez") == (200, "ok\n")
@@ -345,7 +352,7 @@ async def test_a_stop_drains_first_and_a_second_signal_ends_it_at_once(
         assert await ended == 128 + signal.SIGTERM
     assert len(log.events("ended_at_once")) == 1
     assert load.refused == 0
-    await asyncio.to_thread(psutil.wait_procs, processes, timeout=20)
+    await asyncio.to_thread(psutil.wait_procs, processes, timeout=SAFETY_SECONDS)
     assert [process for process in processes if process.is_running()] == []
     await assert_all_is_kept(database, keys, load)
 
@@ -371,7 +378,7 @@ async def test_a_new_address_works_at_once_in_every_process_and_a_retired_one_st
         await session.execute(
             select(func.pg_notify(ADDRESS_CHANNEL, cast(RelayAddress.id, Text))).where(is_new)
         )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(SAFETY_SECONDS):
         while await _answers(clients) != {"550"}:
             pass
     for client in clients:
@@ -420,5 +427,5 @@ async def test_a_killed_supervisor_leaves_no_process_behind(relay: RelayProcess)
 
     await relay.end(signal.SIGKILL)
 
-    await asyncio.to_thread(psutil.wait_procs, orphans, timeout=20)
+    await asyncio.to_thread(psutil.wait_procs, orphans, timeout=SAFETY_SECONDS)
     assert [orphan for orphan in orphans if orphan.is_running()] == []

@@ -19,7 +19,8 @@ async def test_a_mail_is_accepted_a_little_later(database: Database, keys: Keys,
         tmp_path,
         delay_seconds=0.3,
         mails=60,
-        commit_timeout_seconds=COMMIT_TIMEOUT_SECONDS,
+        # Far more than what is asked for a mail takes on the slowest machine.
+        commit_timeout_seconds=60,
     )
 
     assert_right("PostgreSQL 0.3 s slower", count)

@@ -117,7 +117,7 @@ class Client:
     async def reply(self) -> str:
         """The next reply, all its lines, without the session's id that each has to have. Empty when the server has closed."""
         lines = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 line = (await self.reader.readline()).decode("ascii")
                 lines.append(line.rstrip("\r\n"))
@@ -169,7 +169,7 @@ class Client:
         return await self.shake_hands(context)
 
     async def shake_hands(self, context: ssl.SSLContext) -> ssl.SSLObject:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             await self.writer.start_tls(context, server_hostname="mx.test.example")
         secured = self.writer.get_extra_info("ssl_object")
         assert isinstance(secured, ssl.SSLObject)

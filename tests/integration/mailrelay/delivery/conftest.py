@@ -1,6 +1,8 @@
 """A mail worker's parts with the rights of its role, and a relay that accepts: what `journal` writes, in one statement."""
 
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +12,12 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, text
+from typing_extensions import override
 
 from deploy.demo.postgres import MAIL_WORKER, RELAY
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.metrics import DeliveryMetrics
-from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.parser_pool import ParserPool, _Running
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import open_blobs
 from shared.channels import MAIL_CHANNEL
@@ -139,6 +142,25 @@ async def delivery(
         turn_seconds=60.0,
     )
     blobs.close()
+
+
+def freeze(parser: _Running) -> None:
+    """Whatever it is asked from now on takes too long, on the fastest machine."""
+    os.kill(parser.process.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, parser.process.pid, os.WSTOPPED | os.WNOWAIT)  # until it has stopped
+
+
+class FrozenParsers(ParserPool):
+    """No mail of theirs is parsed in time."""
+
+    def __init__(self) -> None:
+        super().__init__(seconds=0.0)
+
+    @override
+    def _start(self) -> _Running:
+        parser = super()._start()
+        freeze(parser)
+        return parser
 
 
 async def deliver_in_each_lane(delivery: Delivery) -> int:

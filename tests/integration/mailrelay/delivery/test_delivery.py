@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,12 @@ from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool, ParsingTookTooLong
+from services.mailrelay.delivery.parser_pool import (
+    PARSING_SECONDS,
+    ParserDied,
+    ParserPool,
+    ParsingTookTooLong,
+)
 from services.mailrelay.delivery.queue import queue_age_seconds
 from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.service import (
@@ -50,9 +56,11 @@ from tests.factories import make_user
 from tests.integration.mailrelay.delivery.conftest import (
     MAILS,
     Accept,
+    FrozenParsers,
     Store,
     accepted_row,
     deliver_in_each_lane,
+    freeze,
     mail,
     make_store,
 )
@@ -413,17 +421,13 @@ async def replace_mail_key(database: Database, mail_id: UUID, key_id: str) -> No
     await engine.dispose()
 
 
-# A tenth of a second of work: more than a parser without patience allows.
-SLOW_MAIL = (
-    b"From: Robin <k3j4h5g6f7d8s9a@marketplace.amazon.de>\r\nSubject: Slow\r\nContent-Type: text/html\r\n\r\n"
-    + b"<div>" * 200_000
-)
+SLOW_MAIL = b"From: Robin <k3j4h5g6f7d8s9a@marketplace.amazon.de>\r\nSubject: Slow\r\n\r\nToo slow for parsers that stand still"
 
 
 @pytest.fixture
 def hurried_delivery(delivery: Delivery) -> Iterator[Delivery]:
     """A worker whose parser is never given the time that it needs."""
-    parser = ParserPool(seconds=0.0)
+    parser = FrozenParsers()
     yield replace(delivery, parser=parser)
     parser.close()
 
@@ -599,7 +603,8 @@ async def test_statement_that_takes_too_long_holds_up_no_other_mail(
 ):
     slow = await accept(mail("buyer-question"))
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    impatient = create_engine(database.url(MAIL_WORKER), application_name="tests", statement_seconds=0.3)
+    # What waits for nobody takes a small part of it.
+    impatient = create_engine(database.url(MAIL_WORKER), application_name="tests", statement_seconds=2)
     hurried = replace(delivery, sessions=create_sessions(impatient))
     async with owner.transaction():
         await owner.execute("LOCK TABLE messages")
@@ -679,14 +684,19 @@ async def test_age_of_the_queue_is_that_of_the_mail_that_is_due_longest(delivery
 
 
 async def test_parsing_that_takes_too_long_is_ended():
-    hurried = ParserPool(seconds=0.0)
+    parser = ParserPool()
+    await parser.parse([mail("buyer-question")])
+    (frozen,) = parser._idle
+    freeze(frozen)
 
+    parser._seconds = 0.0
     with pytest.raises(ParsingTookTooLong):
-        await hurried.parse([SLOW_MAIL])
+        await parser.parse([mail("buyer-question")])
+    assert frozen.process.returncode == -signal.SIGKILL
 
-    hurried._seconds = 10.0
-    (parsed,) = await hurried.parse([mail("buyer-question")])
-    hurried.close()
+    parser._seconds = PARSING_SECONDS
+    (parsed,) = await parser.parse([mail("buyer-question")])
+    parser.close()
     assert parsed.kind == "buyer_message"
 
 

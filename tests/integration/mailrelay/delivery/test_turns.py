@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER, RELAY
-from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import QueuedMail, queue_age_seconds
 from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.service import MAX_BATCH, MAX_BATCH_BYTES, Delivery, deliver_due
@@ -22,7 +21,7 @@ from shared.lanes import Lane
 from shared.tables import AcceptedMail, MailState
 from tests.conftest import Database, Keys
 from tests.factories import make_integration, make_relay_address
-from tests.integration.mailrelay.delivery.conftest import Store, accepted_row, mail, make_store
+from tests.integration.mailrelay.delivery.conftest import FrozenParsers, Store, accepted_row, mail, make_store
 from tests.integration.mailrelay.delivery.test_delivery import all_messages, state_of
 from tests.signing import signed
 
@@ -335,7 +334,7 @@ async def test_what_takes_too_long_is_put_aside_and_the_next_of_its_network_with
 ):
     other = await other_store(sessions, keyring)
     flood = await accept_for(database, keys, store, [QUESTION] * 60, lane=lane)
-    hurried = ParserPool(seconds=0.0)
+    hurried = FrozenParsers()
     impatient = replace(delivery, lane=lane, parser=hurried)
 
     await deliver_due(impatient)
@@ -378,7 +377,7 @@ async def test_mail_in_the_slow_lane_is_delivered_whole_if_it_can_be(
     *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, store: Store
 ):
     (mail_id,) = await accept_for(database, keys, store, [signed(QUESTION)])
-    hurried = ParserPool(seconds=0.0)
+    hurried = FrozenParsers()
     await deliver_due(replace(delivery, parser=hurried))
     hurried.close()
     assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, None)
