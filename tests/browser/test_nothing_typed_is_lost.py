@@ -1,10 +1,12 @@
-"""What is typed in a conversation stays, and so does the place of the keyboard, whatever happens around it."""
+"""What is typed stays, and so does the place of the keyboard, whatever happens around it."""
 
 from playwright.async_api import Page, expect
 
 from shared.events import EventKind, announce
-from tests.browser.steps import Site, command, open_signed_in
+from tests.browser.late import late
+from tests.browser.steps import Site, command, enter, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
+from tests.browser.test_settings_pages import HELPDESK
 from tests.factories import make_message, make_relay_address
 
 _TYPED = "Guten Tag, die Lampe ist unterwegs."
@@ -55,3 +57,31 @@ async def test_a_reply_that_is_typed_and_the_focus_outlast_everything(page: Page
     await page.get_by_role("button", name="English").press("Enter")
     await expect(page.get_by_role("button", name="Reply").first).to_be_visible()
     await expect(page.locator(".compose textarea").first).to_have_value(f"{_TYPED}!")
+
+
+async def test_what_is_typed_for_the_next_one_while_one_is_added_stays(page: Page, site: Site):
+    await enter(page)
+    for path, api, adding, first, field, then in (
+        ("api-keys", "api-keys", "Schlüssel hinzufügen", {"Name": "Lager"}, "Name", "api-key-secret"),
+        ("webhooks", "webhooks", "Webhook hinzufügen", {"Adresse": HELPDESK}, "Beschreibung", "webhook-secret"),
+        ("templates", "reply-templates", "Vorlage hinzufügen", {"Text": "Danke.", "Name": "Dank"}, "Name", "template"),
+    ):  # fmt: skip
+        await page.goto(f"/settings/{path}")
+        await page.get_by_text(adding, exact=True).click()
+        form = page.locator("form:visible")
+        for label, text in first.items():
+            await form.get_by_role("textbox", name=label).fill(text)
+        if path == "webhooks":
+            await form.get_by_label("Neue Nachricht").check()
+        typed = form.get_by_role("textbox", name=field)
+        await typed.focus()
+        answer = await late(page, f"**/api/v1/{api}")
+
+        await page.keyboard.press("Enter")
+        await answer.answered()
+        await typed.fill("Der nächste")
+        await answer.comes()
+
+        await expect(page.get_by_test_id(then)).to_be_visible()
+        await expect(typed).to_have_value("Der nächste")
+        await expect(typed).to_be_focused()

@@ -42,6 +42,17 @@ export function noteUnsaved(root) {
   };
 }
 
+/** To be called as a form is sent. The function that it returns empties the form, unless something else was typed meanwhile, and tells whether it did. */
+export function emptying(form) {
+  const fields = [...form.querySelectorAll(FIELDS)];
+  const sent = fields.map(valueOf);
+  return function empty() {
+    const isAsSent = fields.every((field, index) => valueOf(field) === sent[index]);
+    if (isAsSent) form.reset();
+    return isAsSent;
+  };
+}
+
 /** Each field with what it is found by after another drawing: what it is, and which one of these. Ids are new each time. */
 function numbered(root) {
   const counts = new Map();

@@ -3,10 +3,12 @@
 import { get, post, remove } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { may } from "../core/session.js";
+import { emptying } from "../core/typed_input.js";
 import { settingsTabs } from "./settings.js";
 
 const AREAS = [
@@ -71,7 +73,7 @@ export async function show({ main, signal }) {
       main.querySelector("h1").focus();
     });
     replace(secretPlace, elements.notice("warning", null, heading, h("p", {}, t("api_keys.secret_text")), h("div", { class: "address-line" }, secret, elements.copyButton(t("api_keys.secret_copy"), secret)), hide));
-    heading.focus();
+    focusUnlessTyping(heading);
   }
 
   function addForm() {
@@ -90,9 +92,9 @@ export async function show({ main, signal }) {
       if (name.input.hasAttribute("aria-invalid")) return name.input.focus();
       try {
         const permissions = Object.fromEntries(selects.map(({ area, select }) => [area, select.value]));
+        const empty = emptying(form);
         const made = await post("/api-keys", { name: name.input.value.trim(), permissions }, signal);
-        form.reset();
-        details.open = false;
+        if (empty()) details.open = false;
         // First: it is shown only now, also if the list cannot be read.
         showSecret(made);
       } catch (problem) {

@@ -8,6 +8,7 @@ import { languageName } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { may } from "../core/session.js";
+import { emptying } from "../core/typed_input.js";
 import { settingsTabs } from "./settings.js";
 import { placeholderHelp, templateForm } from "./template_form.js";
 
@@ -95,13 +96,16 @@ export async function show({ main, signal }) {
   replace(main, settingsTabs(), heading, h("p", { class: "lead" }, t("templates.lead")), placeholderHelp(placeholders), problemPlace, listPlace, mayEdit && addForm());
 
   function addForm() {
+    let empty;
     const form = templateForm({
       label: t("templates.add.button"),
-      send: (values) => post("/reply-templates", values, signal),
+      send: (values) => {
+        empty = emptying(form.element);
+        return post("/reply-templates", values, signal);
+      },
       onSaved: () =>
         saved(() => {
-          form.element.reset();
-          details.open = false;
+          if (empty()) details.open = false;
         }),
     });
     const details = h("details", { class: "manage" }, h("summary", {}, t("templates.add")), form.element);

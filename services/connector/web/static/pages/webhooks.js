@@ -4,8 +4,10 @@ import { get, post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { onEvent } from "../core/events.js";
+import { focusUnlessTyping } from "../core/focus.js";
 import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
+import { emptying } from "../core/typed_input.js";
 import { settingsTabs } from "./settings.js";
 import { webhookForm } from "./webhook_form.js";
 import { webhookItem } from "./webhook_item.js";
@@ -50,7 +52,7 @@ export async function show({ main, signal }) {
       hide,
     );
     replace(secretPlace, box);
-    heading.focus();
+    focusUnlessTyping(heading);
     secretPlace.scrollIntoView({ block: "nearest" });
   }
 
@@ -63,9 +65,9 @@ export async function show({ main, signal }) {
     const form = webhookForm({
       label: t("webhooks.add.button"),
       send: async (values) => {
+        const empty = emptying(form.element);
         const answer = await post("/webhooks", values, signal);
-        form.element.reset();
-        details.open = false;
+        if (empty()) details.open = false;
         showSecret(answer);
         await read();
       },
