@@ -243,8 +243,8 @@ async def test_the_witness_sees_what_runs_and_what_leaves(browser: Browser, site
     async with watched(browser, site.url) as (page, witness):
         await page.route("**/bait", lambda route: route.fulfill(content_type="text/html", body="<p>x</p>"))
         await page.goto("/bait")
-        await page.evaluate("xss(7); alert(1); new Image().src = 'http://evil.example/pixel.gif'")
-        await page.wait_for_event("requestfailed")
+        async with page.expect_event("requestfailed"):
+            await page.evaluate("xss(7); alert(1); new Image().src = 'http://evil.example/pixel.gif'")
 
     assert sorted(witness.ran) == ["dialog", "xss(7,)"]
     assert set(witness.asked) == {"http://evil.example/pixel.gif"}
