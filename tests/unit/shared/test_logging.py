@@ -102,8 +102,10 @@ _TALKATIVE = """
 import sys
 from collections import Counter
 import structlog
+from shared.log_writer import LogWriter
 from shared.logging import configure_logging, lost_lines
 
+LogWriter.flush.__defaults__ = (60.0,)  # how long it waits at its end for a test that reads slowly: of itself two seconds
 configure_logging("tester")
 log = structlog.get_logger()
 for number in range({lines}):
