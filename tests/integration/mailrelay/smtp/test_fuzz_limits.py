@@ -122,7 +122,8 @@ async def limited_relay(
         recipient_limit=RECIPIENT_LIMIT,
         unknown_recipient_delay_from=2,
         unknown_recipient_limit=5,
-        unknown_recipient_window_seconds=0.1,
+        # A burst of guesses overflows it unless each of them takes more than 70 ms; what is forgotten between two lets others go on.
+        unknown_recipient_window_seconds=0.5,
         delay_seconds=0.001,
         **files.settings,
     ) as running:

@@ -44,7 +44,7 @@ async def test_silence_before_the_first_mail_ends_a_session_sooner(
 ):
     await _make_address(sessions, keyring)
     async with (
-        running_relay(database, keys, first_mail_timeout_seconds=0.3) as relay,
+        running_relay(database, keys, first_mail_timeout_seconds=2) as relay,
         relay.client() as silent,
         relay.client() as encrypted_nothing,
         relay.client() as honest,
@@ -76,7 +76,7 @@ async def test_a_mail_that_trickles_in_for_ever_is_broken_off(
 
 
 async def test_a_session_that_talks_for_ever_is_sent_away(database: Database, keys: Keys):
-    async with running_relay(database, keys, session_timeout_seconds=0.3) as relay, relay.client() as client:
+    async with running_relay(database, keys, session_timeout_seconds=2) as relay, relay.client() as client:
         await client.say("NOOP")
 
         assert (await client.reply()).startswith("421 4.4.2")
