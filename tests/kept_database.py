@@ -126,7 +126,12 @@ class KeptDatabase:
         self._deletions_left = self._deletions
 
     async def shorten(self) -> None:
-        """Its tables are as short as new ones: rows that were deleted take room in them, by which PostgreSQL plans. Nobody may use it meanwhile."""
+        """Its tables are as short as new ones: rows that were deleted take room in them, by which PostgreSQL plans; and what has been
+        read until now is counted: a connection tells it up to ten seconds later, unless it ends. Nobody may use it meanwhile.
+        """
+        for engine in self._engines.values():
+            await engine.dispose()
+        await self._owner.execute(f"{_THROW_OUT}; SELECT pg_stat_force_next_flush()")
         if self._deletions_left < self._deletions:
             await self._owner.execute(f"TRUNCATE {', '.join(self._tables)}")
             await self._remember()

@@ -1,6 +1,5 @@
 """An account of which every table has a row, each referring to the others wherever it can."""
 
-import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +25,7 @@ from shared.crypto.envelope import Sealed
 from shared.database import Sessions
 from shared.driver import new_id
 from shared.tables import Base, SealedColumn
+from tests.counted_rows import everything_counted
 
 # What no rule of the table tells.
 _VALUES: Final[dict[tuple[str, str], Any]] = {
@@ -146,18 +146,13 @@ async def multiply(
     await owner.execute("ANALYZE", timeout=None)
 
 
-async def looked_through(owner: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
-    """How many rows of each table connections that have ended read without an index: the same twice in a row."""
-    counted: dict[str, int] = {}
-    async with asyncio.timeout(30):
-        while True:
-            await asyncio.sleep(0.3)  # nothing tells when the server has counted
-            await owner.execute("SELECT pg_stat_clear_snapshot()")
-            rows = await owner.fetch("SELECT relname, seq_tup_read FROM pg_stat_user_tables")
-            now = {row["relname"]: row["seq_tup_read"] for row in rows}
-            if now == counted:
-                return now
-            counted = now
+async def looked_through(
+    owner: "asyncpg.Connection[asyncpg.Record]", *, application_name: str = "tests"
+) -> dict[str, int]:
+    """How many rows of each table were read without an index by this connection and those of this application, which have been closed."""
+    await everything_counted(owner, application_name=application_name)
+    rows = await owner.fetch("SELECT relname, seq_tup_read FROM pg_stat_user_tables")
+    return {row["relname"]: row["seq_tup_read"] for row in rows}
 
 
 def _other_values(table: Table) -> dict[str, str]:

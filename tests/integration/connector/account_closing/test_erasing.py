@@ -219,6 +219,7 @@ async def test_erasing_costs_what_the_account_has_however_much_others_have(
     engine = create_engine(database.url(CONNECTOR), application_name="tests")
     own = create_sessions(engine)
     assert await erase_closed(own, accounts.blobs, OVER) == 0
+    await engine.dispose()
     before = await looked_through(owner)
 
     assert await erase_closed(own, accounts.blobs, AN_HOUR_LATER) == 1

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import asyncpg
 
+from tests.counted_rows import everything_counted
+
 MESSAGES_EACH: Final = 3
 _STORE: Final = """
     CREATE TEMP TABLE gone AS SELECT uuidv7() AS id, $1::uuid AS account_id, uuidv7() AS address_id;
@@ -70,7 +72,8 @@ async def rows_left(owner: "asyncpg.Connection[asyncpg.Record]") -> int:
 
 
 async def rows_read(owner: "asyncpg.Connection[asyncpg.Record]") -> int:
-    """By everybody whose connection has ended, since the database was made."""
+    """By this connection and by those of the tests, which have been closed, since the database was made."""
+    await everything_counted(owner)
     read: int = await owner.fetchval(
         "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables"
         " WHERE relname ~ $1",

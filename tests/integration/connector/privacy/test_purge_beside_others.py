@@ -15,6 +15,7 @@ from shared.database import create_engine, create_sessions
 from shared.driver import asyncpg_dsn
 from shared.tables import Conversation, Integration, Message, Order, OrderItem, OutboundMessage, ReplyFile
 from tests.conftest import Database
+from tests.counted_rows import everything_counted
 from tests.integration.connector.privacy.conftest import DAY, Shop
 
 # As many are over, whatever stays.
@@ -148,26 +149,15 @@ async def test_a_purge_costs_what_ends_however_much_stays(shop: Shop, database: 
         await owner.execute("RESET session_replication_role")
         for table in ("orders", "conversations", "messages"):
             await owner.execute(f"VACUUM (ANALYZE) {table}")
-        before = await _settled(owner)
+        await everything_counted(owner)
+        before: int = await owner.fetchval(_READ)
         engine = create_engine(database.url(CONNECTOR), application_name="tests")
         ended = await purge(create_sessions(engine), shop.blobs, shop.now, messages_end_with_orders=False)
         await engine.dispose()
         assert ended == {Ending.ORDER_PERSONAL: _OVER, Ending.CONVERSATIONS: _OVER}
-        read.append(await _settled(owner) - before)
+        await everything_counted(owner)
+        read.append(await owner.fetchval(_READ) - before)
     await owner.close()
 
     few, many = read
     assert many < 1.5 * few, read
-
-
-async def _settled(owner: "asyncpg.Connection[asyncpg.Record]") -> int:
-    """How many rows were read by connections that have ended: the same twice in a row."""
-    read = -1
-    async with asyncio.timeout(20):
-        while True:
-            await asyncio.sleep(0.3)  # nothing tells when the server has counted
-            await owner.execute("SELECT pg_stat_clear_snapshot()")
-            now: int = await owner.fetchval(_READ)
-            if now == read:
-                return now
-            read = now
