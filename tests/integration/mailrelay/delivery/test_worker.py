@@ -2,19 +2,19 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 
 import asyncpg
 import httpx2
+import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.settings import MailWorkerSettings
-from services.mailrelay.worker import POLL_SECONDS, run_worker
+from services.mailrelay.worker import run_worker
 from shared.channels import EVENT_CHANNEL
 from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
@@ -37,7 +37,7 @@ def worker_settings(database: Database, keys: Keys) -> MailWorkerSettings:
 
 async def _listens(port: int, worker: "asyncio.Task[None]") -> None:
     """Until the worker has asked the database for its tables' version, and begun."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not worker.done():
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -57,7 +57,7 @@ async def running(settings: MailWorkerSettings) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(worker, 15)
+        await asyncio.wait_for(worker, 60)
 
 
 @asynccontextmanager
@@ -85,30 +85,31 @@ async def heard_messages(database: Database) -> AsyncIterator[asyncio.Queue[str]
 
 
 async def test_mail_is_delivered_when_it_is_announced_not_when_the_worker_looks(
-    database: Database, keys: Keys, accept: Accept
+    database: Database, keys: Keys, accept: Accept, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("services.mailrelay.worker.POLL_SECONDS", 3600.0)
     async with heard_messages(database) as heard, running(worker_settings(database, keys)):
         await accept(mail("order-notice"))
-        await asyncio.wait_for(heard.get(), 15)  # the parser has been started by now
+        await asyncio.wait_for(heard.get(), 60)
+        # It looks once more behind what it has delivered, and nothing tells when. A worker that does so later is judged too mildly, never
+        # wrongly.
+        await asyncio.sleep(0.3)
 
-        accepted_at = time.monotonic()
         await accept(mail("buyer-question"))
-        await asyncio.wait_for(heard.get(), 15)
-
-        assert time.monotonic() - accepted_at < POLL_SECONDS / 2
+        await asyncio.wait_for(heard.get(), 60)
 
 
 async def test_mail_that_waited_for_a_worker_is_delivered(database: Database, keys: Keys, accept: Accept):
     await accept(mail("buyer-question"))
 
     async with heard_messages(database) as heard, running(worker_settings(database, keys)):
-        await asyncio.wait_for(heard.get(), 15)
+        await asyncio.wait_for(heard.get(), 60)
 
 
 async def test_worker_goes_on_after_its_connections_were_cut(database: Database, keys: Keys, accept: Accept):
     async with heard_messages(database) as heard, running(worker_settings(database, keys)):
         await accept(mail("order-notice"))
-        await asyncio.wait_for(heard.get(), 15)
+        await asyncio.wait_for(heard.get(), 60)
         connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
         cut = await connection.fetchval(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -120,7 +121,7 @@ async def test_worker_goes_on_after_its_connections_were_cut(database: Database,
         await accept(mail("buyer-question"))
 
         assert cut >= 2
-        await asyncio.wait_for(heard.get(), 15)
+        await asyncio.wait_for(heard.get(), 60)
 
 
 async def test_worker_outlives_a_claim_that_fails(database: Database, keys: Keys, accept: Accept):
@@ -132,7 +133,7 @@ async def test_worker_outlives_a_claim_that_fails(database: Database, keys: Keys
             while not any(line["event"] == "delivery_failed" for line in logged):  # noqa: ASYNC110 - logs are no event
                 await asyncio.sleep(0.05)
             await owner.execute(f"GRANT SELECT ON relay_addresses TO {MAIL_WORKER}")
-            await asyncio.wait_for(heard.get(), 15)
+            await asyncio.wait_for(heard.get(), 60)
     await owner.close()
 
 
@@ -140,7 +141,7 @@ async def test_side_port_tells_what_was_delivered(database: Database, keys: Keys
     settings = worker_settings(database, keys)
     async with heard_messages(database) as heard, running(settings):
         await accept(mail("buyer-question"))
-        await asyncio.wait_for(heard.get(), 15)
+        await asyncio.wait_for(heard.get(), 60)
         async with httpx2.AsyncClient(
             verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{settings.worker_port}"
         ) as client:

@@ -180,7 +180,7 @@ async def test_each_record_gets_its_verdict(tmp_path: Path):
         name_server(zone, failing=failing, silent=silent) as port,
         web_server(tmp_path) as look,
     ):
-        checks = await check(DOMAIN, HOST, lookup_with(["127.0.0.1"], port=port, timeout_seconds=0.5), look)
+        checks = await check(DOMAIN, HOST, lookup_with(["127.0.0.1"], port=port, timeout_seconds=2), look)
 
     verdicts = {(checked.record.name, checked.record.kind): checked.status for checked in checks}
     assert {key: status for key, status in verdicts.items() if status is not RecordStatus.RIGHT} == {

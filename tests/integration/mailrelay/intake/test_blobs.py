@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import event
 from structlog.testing import capture_logs
 from typing_extensions import override
 
@@ -344,11 +345,13 @@ async def test_only_an_old_blob_without_a_row_is_swept(database: Database, folde
     kept, slow, waste = [await blobs.put(_id_of_yesterday(), b"sealed") for _ in range(3)]
     fresh = await blobs.put(UUID(int=int(time.time() * 1000) << 80), b"sealed")
     await _insert(database, UUID(kept.key[9:]), kept.key, kept.digest)
+    has_looked = asyncio.Event()
+    event.listen(engine.sync_engine, "commit", lambda _connection: has_looked.set())
 
     sweeping = asyncio.create_task(
-        sweep(blobs, create_sessions(engine), metrics, now=datetime.now(UTC), confirm_seconds=2)
+        sweep(blobs, create_sessions(engine), metrics, now=datetime.now(UTC), confirm_seconds=3)
     )
-    await asyncio.sleep(0.5)
+    await has_looked.wait()
     await _insert(database, UUID(slow.key[9:]), slow.key, slow.digest)
     await sweeping
 

@@ -256,8 +256,9 @@ async def test_a_late_word_says_nothing_of_the_next_round(senders: Senders, shop
 
 
 async def test_claims_are_kept_alive_as_long_as_a_reply_is_in_hand(senders: Senders, shop: Shop, peer: Peer):
-    sender = senders(peer.server(), lease=timedelta(seconds=0.8))
-    other = senders(peer.server(), lease=timedelta(seconds=0.8))
+    # Renewed four times while it lasts.
+    lease = timedelta(seconds=2)
+    sender, other = senders(peer.server(), lease=lease), senders(peer.server(), lease=lease)
     reply = await shop.reply(await shop.question())
     peer.go_on["end"], stop = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(sender.run(stop))
@@ -266,7 +267,7 @@ async def test_claims_are_kept_alive_as_long_as_a_reply_is_in_hand(senders: Send
     assert claimed_until is not None
 
     async with asyncio.timeout(60):
-        while ((await shop.row(reply)).claimed_until or NOW) < claimed_until + timedelta(seconds=1):
+        while ((await shop.row(reply)).claimed_until or NOW) < claimed_until + lease:
             await other.recover()
             await asyncio.sleep(0.1)
     peer.go_on["end"].set()
