@@ -75,12 +75,13 @@ def test_a_long_text_takes_no_longer_than_its_beginning():
     text = "Wo bleibt mein Paket, und wann kommt es an? " * 4_000
 
     def seconds(text: str) -> float:
-        start = process_time()
+        taken = []
         for _ in range(30):
+            start = process_time()
             language_of(text, SIGNS)
-        return process_time() - start
+            taken.append(process_time() - start)
+        return min(taken)
 
-    seconds(text)
     assert seconds(text) < 3 * seconds(text[:MAX_CHARS])
 
 

@@ -50,12 +50,12 @@ class Listener:
                 return block
             block.append(line)
 
-    async def event(self, *, within: float = 5.0) -> tuple[str, str]:
+    async def event(self, *, within: float = 20.0) -> tuple[str, str]:
         """The next event's name and data; comments are passed over."""
         fields = await self.told(within=within)
         return fields["event"], fields["data"]
 
-    async def told(self, *, within: float = 5.0) -> dict[str, str]:
+    async def told(self, *, within: float = 20.0) -> dict[str, str]:
         """The next event with its id, if it has one."""
         async with asyncio.timeout(within):
             while True:

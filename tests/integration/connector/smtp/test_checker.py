@@ -168,7 +168,7 @@ async def test_a_server_that_dribbles_is_given_up_in_time(
     )
 
     assert result is SmtpCheck.TIMEOUT
-    assert asyncio.get_running_loop().time() - began < 1.5
+    assert asyncio.get_running_loop().time() - began < 5
 
 
 async def test_nobody_listening_is_told(checker: SmtpChecker, sellers_server: SellersServer):

@@ -166,7 +166,7 @@ async def test_a_server_that_dribbles_is_given_up_in_time(outgoing: OutgoingConn
     began = asyncio.get_running_loop().time()
 
     assert await _failure(outgoing, f"https://{HOST}:{port}/", seconds=0.6) == "timeout"
-    assert asyncio.get_running_loop().time() - began < 2
+    assert asyncio.get_running_loop().time() - began < 5
 
 
 async def test_a_huge_answer_is_not_read(outgoing: OutgoingConnections, serve: Serve):

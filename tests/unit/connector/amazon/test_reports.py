@@ -306,7 +306,7 @@ async def test_a_store_that_drips_is_given_up_however_often_it_says_something():
         amazon_base_url=base, tls=NO_AUTHORITIES, user_agent="Replyco/1", switch=NeverPaused()
     )
     url = SecretStr(f"{base}/{STORE}/{DOCUMENT_ID}")
-    async with server, documents.open(url, is_gzip=False, most_bytes=1_000, seconds=0.5) as opened:
+    async with server, documents.open(url, is_gzip=False, most_bytes=1_000, seconds=1) as opened:
         with pytest.raises(AmazonUnavailable) as raised:
             await read_all(opened)
     await documents.close()
@@ -321,11 +321,11 @@ async def test_what_the_reader_does_with_a_chunk_takes_none_of_the_stores_time()
 
     async with seller_of(answer) as api:
         document = ReportDocument(reportDocumentId=DOCUMENT_ID, url=SecretStr(in_store(api)))
-        async with open_document(api, document, most_bytes=1_000_000, seconds=0.5) as opened:
+        async with open_document(api, document, most_bytes=1_000_000, seconds=1) as opened:
             length = 0
             async for chunk in opened.chunks():
                 length += len(chunk)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.4)
 
     assert length == 200_000
 
