@@ -25,7 +25,7 @@ async def run() -> None:
         older_than=timedelta(days=300),
         rows_per_second=1_000,
         say=_say,
-        times=Times(learned_after, timedelta(seconds=1), timedelta(days=1), 0.1),
+        times=Times(learned_after, timedelta(seconds=2), timedelta(days=1), 0.1),
     )
     _say(f"done {changed}")
 

@@ -69,7 +69,7 @@ async def changed_through_kills(
             "DATABASE_URL": database.url(OWNER),
             "KEY_FILE": str(keys.key_file),
             "BLOBS": str(folder / "blobs"),
-            "LEARNED_AFTER_SECONDS": "1",
+            "LEARNED_AFTER_SECONDS": "2",
         }
         # So long that the second one cannot be through with it before the first is killed.
         waiting = environment | {"LEARNED_AFTER_SECONDS": "3600"}
