@@ -186,7 +186,7 @@ async def test_a_mail_below_the_data_rate_is_broken_off(database: Database, keys
             await asyncio.wait([reply], timeout=0.05)
 
         assert reply.result() == "421 4.4.2 mail arrives too slowly, closing"
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
         assert await bites(relay, "data_rate") == 1
 
 
