@@ -1,9 +1,12 @@
 """Logs say what happened and where, never with which value."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import termios
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -147,6 +150,10 @@ def test_lines_of_several_processes_never_mix():
     reading, writing = os.pipe()
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=writing) for _ in range(3)]
     os.close(writing)
+    # Until there is much in the pipe, so that they have to wait with what they write.
+    half = fcntl.fcntl(reading, fcntl.F_GETPIPE_SZ) // 2
+    while int.from_bytes(fcntl.ioctl(reading, termios.FIONREAD, bytes(4)), sys.byteorder) < half:
+        time.sleep(0.01)
     with os.fdopen(reading) as lines:
         numbers = Counter(json.loads(line)["number"] for line in lines)
 
