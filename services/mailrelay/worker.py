@@ -105,8 +105,10 @@ _LANES: Final = (
 )
 
 
-async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
-    """Deliver until `stop` is set; then end after the batch in hand.
+async def run_worker(
+    settings: MailWorkerSettings, stop: asyncio.Event, *, poll_seconds: float = POLL_SECONDS
+) -> None:
+    """Deliver until `stop` is set; then end after the batch in hand. It looks for mail each time some is announced, and after `poll_seconds`.
 
     Raises KeyFileUnusable, CannotStart, NoNameServers or PortTaken before anything has begun.
     """
@@ -185,6 +187,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                 stop,
                 wakes[work.lane],
                 lambda: deliver_due(of_lane),
+                poll_seconds=poll_seconds,
                 pause_seconds=work.pause_seconds,
                 rest=work.rest,
             )
@@ -239,6 +242,7 @@ async def _deliver_until(
     wake: asyncio.Event,
     deliver: Callable[[], Awaitable[int]],
     *,
+    poll_seconds: float,
     pause_seconds: float,
     rest: float,
 ) -> None:
@@ -262,7 +266,7 @@ async def _deliver_until(
         if rest and delivered:
             await _wait_for_any(min(_LONGEST_REST_SECONDS, rest * (time.monotonic() - began)), stop)
         if delivered == 0:
-            await _wait_for_any(POLL_SECONDS, stop, wake)
+            await _wait_for_any(poll_seconds, stop, wake)
             if pause_seconds:
                 await _wait_for_any(pause_seconds, stop)
 

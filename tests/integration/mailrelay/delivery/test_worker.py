@@ -8,13 +8,12 @@ from ipaddress import ip_address
 
 import asyncpg
 import httpx2
-import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.settings import MailWorkerSettings
-from services.mailrelay.worker import run_worker
+from services.mailrelay.worker import POLL_SECONDS, run_worker
 from shared.channels import EVENT_CHANNEL
 from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
@@ -49,9 +48,9 @@ async def _listens(port: int, worker: "asyncio.Task[None]") -> None:
 
 
 @asynccontextmanager
-async def running(settings: MailWorkerSettings) -> AsyncIterator[None]:
+async def running(settings: MailWorkerSettings, *, poll_seconds: float = POLL_SECONDS) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(settings, stop))
+    worker = asyncio.create_task(run_worker(settings, stop, poll_seconds=poll_seconds))
     try:
         await _listens(settings.worker_port, worker)
         yield
@@ -85,10 +84,12 @@ async def heard_messages(database: Database) -> AsyncIterator[asyncio.Queue[str]
 
 
 async def test_mail_is_delivered_when_it_is_announced_not_when_the_worker_looks(
-    database: Database, keys: Keys, accept: Accept, monkeypatch: pytest.MonkeyPatch
+    database: Database, keys: Keys, accept: Accept
 ):
-    monkeypatch.setattr("services.mailrelay.worker.POLL_SECONDS", 3600.0)
-    async with heard_messages(database) as heard, running(worker_settings(database, keys)):
+    async with (
+        heard_messages(database) as heard,
+        running(worker_settings(database, keys), poll_seconds=3600),
+    ):
         await accept(mail("order-notice"))
         await asyncio.wait_for(heard.get(), 60)
         # It looks once more behind what it has delivered, and nothing tells when. A worker that does so later is judged too mildly, never
