@@ -30,7 +30,7 @@ ADDRESS = f"mabtekrud@{DOMAIN}"
 # Of a client that nobody answers, or who is told to come later: what takes time meanwhile takes it from the same processors.
 _PAUSE_SECONDS = 0.1
 # Within which a slow machine starts or ends a process; only a relay that hangs takes longer.
-_SAFETY_SECONDS = 90
+SAFETY_SECONDS = 90
 
 
 class Mail(NamedTuple):
@@ -93,7 +93,7 @@ class Load:
     async def more(self, code: str, count: int) -> None:
         """Wait until that many more replies of this code have come."""
         target = self.codes[code] + count
-        async with asyncio.timeout(_SAFETY_SECONDS), self._changed:
+        async with asyncio.timeout(SAFETY_SECONDS), self._changed:
             await self._changed.wait_for(lambda: self.codes[code] >= target)
 
     async def _client(self, number: int) -> None:
@@ -240,7 +240,7 @@ class RelayProcess:
     async def ended(self) -> int:
         """Its exit code, when it ends by itself."""
         assert self._process is not None
-        return await asyncio.wait_for(self._process.wait(), _SAFETY_SECONDS)
+        return await asyncio.wait_for(self._process.wait(), SAFETY_SECONDS)
 
 
 @contextlib.asynccontextmanager
@@ -280,7 +280,7 @@ async def make_address(database: Database, keys: Keys) -> None:
 
 async def reachable(relay: RelayProcess) -> None:
     """Wait until it takes connections."""
-    async with asyncio.timeout(_SAFETY_SECONDS):
+    async with asyncio.timeout(SAFETY_SECONDS):
         while True:
             try:
                 _reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
