@@ -32,6 +32,7 @@ from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.kept_database import KeptDatabase, forget_outages
 from tests.signing import amazon_dns
+from tests.web_server import WebServer
 
 TEMPLATE = "replyco_template"
 _TESTS = Path(__file__).parent
@@ -325,6 +326,13 @@ async def name_servers() -> AsyncIterator[NameServers]:
     servers = NameServers([amazon_dns().address], DnsMetrics(CollectorRegistry()))
     yield servers
     await servers.close()
+
+
+@pytest.fixture(scope="session")
+async def web_server() -> AsyncIterator[WebServer]:
+    """For whoever needs an application on a real socket, one in a test."""
+    async with WebServer.started() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

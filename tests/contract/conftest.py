@@ -1,22 +1,19 @@
 """Amazon's models, and a sandbox on a real socket that writes down every request to the SP-API."""
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import Sandbox
-from shared.listening import listening_socket
 from tests.contract.models import PublishedOperation, published_operations
 from tests.no_tls import NO_AUTHORITIES
+from tests.web_server import WebServer
 
 SELLER_CENTRAL = "/sellercentral.amazon.com"
 USER_AGENT = "Replyco/0.1 (Language=Python/3.11)"
@@ -121,20 +118,12 @@ def operations() -> dict[str, PublishedOperation]:
 
 
 @pytest.fixture
-def listener() -> Iterator[socket.socket]:
-    with listening_socket("127.0.0.1", 0) as listener:
-        yield listener
-
-
-@pytest.fixture
-async def amazon(listener: socket.socket) -> AsyncIterator[Amazon]:
+async def amazon(web_server: WebServer) -> AsyncIterator[Amazon]:
     app = create_app(SandboxSettings())
     recorder = Recorder(app)
-    config = uvicorn.Config(recorder, log_config=None, lifespan="on", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=url, trust_env=False) as http:
-        yield Amazon(url, app.state.sandbox, recorder, http)
-    server.should_exit = True
-    await serving
+    async with (
+        app.router.lifespan_context(app),
+        web_server.answering_with(recorder),
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=web_server.url, trust_env=False) as http,
+    ):
+        yield Amazon(web_server.url, app.state.sandbox, recorder, http)

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,10 +22,10 @@ from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.login.sign_in import SESSION_COOKIE
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import PlannedFailure, Sandbox
-from shared.listening import listening_socket
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
 from tests.no_tls import NO_AUTHORITIES
+from tests.web_server import WebServer
 
 LAMPENLADEN = "A1LAMPENLADEN7"
 CASA_VERDE = "A2CASAVERDE34K"
@@ -113,20 +112,15 @@ def _connector_settings(database_url: str, key_file: Path) -> ConnectorSettings:
 
 
 @pytest.fixture
-async def amazon() -> AsyncIterator[Amazon]:
-    """The real sandbox under a real server, on a port of its own."""
+async def amazon(web_server: WebServer) -> AsyncIterator[Amazon]:
+    """The real sandbox on a real socket."""
     app = create_sandbox(_sandbox_settings())
-    listener = listening_socket("127.0.0.1", 0)
     gate = Gate(app)
-    server = uvicorn.Server(uvicorn.Config(gate, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    amazon = Amazon(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox, gate)
+    amazon = Amazon(web_server.url, app.state.sandbox, gate)
     _RUNNING[amazon.url] = amazon
-    yield amazon
+    async with app.router.lifespan_context(app), web_server.answering_with(gate):
+        yield amazon
     del _RUNNING[amazon.url]
-    server.should_exit = True
-    await serving
-    listener.close()
 
 
 @pytest.fixture

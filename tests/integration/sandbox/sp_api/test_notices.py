@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from pydantic import SecretStr
 
 from services.connector.amazon.errors import ClientMisconfigured
@@ -15,27 +14,21 @@ from services.connector.amazon.notice_queue import NoticeQueue
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
 from shared.aws_signing import AwsKey
-from shared.listening import listening_socket
 from tests.integration.sandbox.conftest import LAMPENLADEN, Seller, fixed_clock
 from tests.integration.sandbox.grantless import NOTIFICATIONS, grantless
 from tests.integration.sandbox.ordering import API, REPORTS, Application, application
 from tests.no_tls import NO_AUTHORITIES
+from tests.web_server import WebServer
 
 ROOT = f"{API}/notifications/v1"
 
 
 @pytest.fixture
-async def url() -> AsyncIterator[str]:
+async def url(web_server: WebServer) -> AsyncIterator[str]:
     """A sandbox on a socket, as the connector reaches it."""
-    with listening_socket("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(
-            create_app(SandboxSettings(), fixed_clock), log_config=None, timeout_graceful_shutdown=2
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await serving
+    app = create_app(SandboxSettings(), fixed_clock)
+    async with app.router.lifespan_context(app), web_server.answering_with(app):
+        yield web_server.url
 
 
 @pytest.fixture
