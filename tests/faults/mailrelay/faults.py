@@ -28,7 +28,7 @@ async def slowed(
         running(database, keys, folder / "relay.log", database_url=between.url, **timeout) as relay,
         Load(relay.port, clients=20) as load,
     ):
-        await load.more("data 250", 100)
+        await load.more("data 250", 20)
         between.delay_seconds = delay_seconds
         await load.more("data 250", mails)
         assert load.codes["data 451"] == 0

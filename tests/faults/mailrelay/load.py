@@ -142,6 +142,8 @@ class Load:
         async with self._changed:
             self.codes[f"data {code}"] += 1
             self._changed.notify_all()
+        if code != "250":
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _say(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str) -> str:
         writer.write(line.encode() + b"\r\n")

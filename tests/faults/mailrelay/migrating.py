@@ -18,7 +18,7 @@ from deploy.demo.postgres import OWNER
 from migrations.comparison import is_not_of_a_partition, is_ours
 from migrations.upgrade import alembic_config, upgrade, upgrade_tables
 from shared.crypto.key_provider import KeyFile
-from shared.database import create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
 from shared.driver import asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from shared.tables import Base
@@ -125,12 +125,14 @@ async def upgraded_under_load(
     stops: Sequence[str],
     conversations: int,
     mails: int = 20,
+    clients: int = 3,
     pause_seconds: float = 0.02,
 ) -> UpgradeCount:
     """Upgrade an empty database to each of these revisions, and at last to the newest one. At each, data are added.
 
     Mail is accepted from the first revision on that this version's relay can write to. `mails` of them are, while the long reader
-    reads, and as many when it has ended. `pause_seconds`: between two mails of a sender.
+    reads, and as many when it has ended: more than there are `clients`, so that one at least is sent after that has begun.
+    `pause_seconds`: between two mails of a client.
     """
     url = database.url(OWNER)
     await upgrade_tables(url, stops[0])
@@ -138,19 +140,25 @@ async def upgraded_under_load(
     await owner.execute(_PARTITIONS + _RIGHTS + _BEFORE_THESE_TABLES.format(database=database.name))
     for month in range(7):
         await owner.execute("SELECT ensure_partitions(now() - $1 * interval '1 month')", month)
-    await _make_address_of_load(database, keys)
     orders = threads = 0
     load: Load | None = None
     async with AsyncExitStack() as running:
-        await _fill(owner, database, keys, conversations)
+        # Each of them once for all revisions.
+        accounts = await running.enter_async_context(_connected(database))
+        reader = await asyncpg.connect(asyncpg_dsn(url))
+        running.push_async_callback(reader.close)
+        await _make_address_of_load(owner, accounts, keys)
+        await _fill(owner, accounts, keys, conversations)
         # Large tables are read as their figures say; those that are filled a little at each revision are small.
         await owner.execute("ANALYZE", timeout=None)
         for stop, next_stop in zip(stops, (*stops[1:], None), strict=True):
             if load is None and stop >= FIRST_OF_THIS_RELAY:
-                load = await running.enter_async_context(_loaded_relay(database, keys, log, pause_seconds))
+                load = await running.enter_async_context(
+                    _loaded_relay(database, keys, log, clients, pause_seconds)
+                )
             orders += conversations * (stop < FIRST_WITH_ORDERS)
             threads += conversations * (stop < FIRST_WITH_THREADS)
-            async with _long_reader(database) as reading:
+            async with _long_reader(reader) as reading:
                 upgrading = asyncio.create_task(
                     upgrade(url) if next_stop is None else upgrade_tables(url, next_stop)
                 )
@@ -160,11 +168,13 @@ async def upgraded_under_load(
                 reading.set()
                 await upgrading
             if load is None and next_stop is None:
-                load = await running.enter_async_context(_loaded_relay(database, keys, log, pause_seconds))
+                load = await running.enter_async_context(
+                    _loaded_relay(database, keys, log, clients, pause_seconds)
+                )
             if load is not None:
                 await load.more("data 250", mails)
             if next_stop is not None:
-                await _fill(owner, database, keys, conversations)
+                await _fill(owner, accounts, keys, conversations)
     assert load is not None
     total = conversations * len(stops)
     expected = {
@@ -190,12 +200,12 @@ async def upgraded_under_load(
 
 @asynccontextmanager
 async def _loaded_relay(
-    database: Database, keys: Keys, log: Path, pause_seconds: float
+    database: Database, keys: Keys, log: Path, clients: int, pause_seconds: float
 ) -> AsyncIterator[Load]:
     """Mail on its way to a relay, until the block ends."""
     async with started(RelayProcess(database, keys, log, commit_timeout_seconds="10")) as relay:
         await reachable(relay)
-        async with Load(relay.port, clients=3, pause_seconds=pause_seconds) as load:
+        async with Load(relay.port, clients=clients, pause_seconds=pause_seconds) as load:
             yield load
 
 
@@ -215,12 +225,18 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, Base.metadata))
 
 
-async def _make_account(database: Database, keys: Keys) -> UUID:
-    """With columns that it has had from the beginning: factories write today's."""
+@asynccontextmanager
+async def _connected(database: Database) -> AsyncIterator[Sessions]:
     engine = create_engine(database.url(OWNER), application_name="tests")
+    yield create_sessions(engine)
+    await engine.dispose()
+
+
+async def _make_account(sessions: Sessions, keys: Keys) -> UUID:
+    """With columns that it has had from the beginning: factories write today's."""
     keyring = Keyring(KeyFile.load(keys.key_file))
     account_id = new_id()
-    async with create_sessions(engine).begin() as session:
+    async with sessions.begin() as session:
         await session.execute(
             text("INSERT INTO accounts (id, name) VALUES (:id, 'Lampenladen GmbH')"), {"id": account_id}
         )
@@ -238,24 +254,22 @@ async def _make_account(database: Database, keys: Keys) -> UUID:
                     "wrapped": key.wrapped,
                 },
             )
-    await engine.dispose()
     return account_id
 
 
-async def _make_address_of_load(database: Database, keys: Keys) -> None:
+async def _make_address_of_load(
+    owner: "asyncpg.Connection[asyncpg.Record]", accounts: Sessions, keys: Keys
+) -> None:
     """Where the load's mails go; factories that write today's columns cannot make it."""
-    account_id = await _make_account(database, keys)
-    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    await owner.execute(STORE, account_id)
-    await owner.execute(STORE_ROWS + "UPDATE relay_addresses SET local_part = 'mabtekrud'")
-    await owner.close()
+    await owner.execute(STORE, await _make_account(accounts, keys))
+    await owner.execute(STORE_ROWS + "UPDATE relay_addresses SET local_part = 'mabtekrud'; DROP TABLE store;")
 
 
 async def _fill(
-    owner: "asyncpg.Connection[asyncpg.Record]", database: Database, keys: Keys, conversations: int
+    owner: "asyncpg.Connection[asyncpg.Record]", accounts: Sessions, keys: Keys, conversations: int
 ) -> None:
     """One more store with conversations, five messages and an attachment each: foreign keys hold as it is made."""
-    account_id = await _make_account(database, keys)
+    account_id = await _make_account(accounts, keys)
     await owner.execute("SET session_replication_role = replica")
     await owner.execute(STORE, account_id)
     await owner.execute(STORE_ROWS)
@@ -266,9 +280,10 @@ async def _fill(
 
 
 @asynccontextmanager
-async def _long_reader(database: Database) -> AsyncIterator[asyncio.Event]:
+async def _long_reader(
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> AsyncIterator[asyncio.Event]:
     """Reads the tables as a backup does, until the event is set or the block ends."""
-    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     transaction = connection.transaction(isolation="repeatable_read", readonly=True)
     await transaction.start()
     for table in ("accepted_mail", "messages", "conversations", "attachments"):
@@ -277,7 +292,7 @@ async def _long_reader(database: Database) -> AsyncIterator[asyncio.Event]:
 
     async def end() -> None:
         await ended.wait()
-        await connection.close()
+        await transaction.rollback()
 
     ending = asyncio.create_task(end())
     yield ended
@@ -294,7 +309,8 @@ async def _waiting_or_done(
         " WHERE datname = $1 AND application_name = 'migrations' AND wait_event_type = 'Lock')"
     )
     while not upgrading.done() and not await owner.fetchval(waits, database.name):  # noqa: ASYNC110 - nothing tells
-        await asyncio.sleep(0.01)
+        # It waits for two seconds, then it tries again.
+        await asyncio.sleep(0.05)
 
 
 async def _rows(owner: "asyncpg.Connection[asyncpg.Record]", table: str) -> int:

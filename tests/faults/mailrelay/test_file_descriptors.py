@@ -61,11 +61,11 @@ async def test_no_mail_is_lost_while_there_are_none(database: Database, keys: Ke
     async with running(database, keys, tmp_path / "log", inline_limit_bytes="1000") as relay:
         await reachable(relay)
         # Each mail needs a file of its own; the later clients and the database connections may get none.
-        async with Load(relay.port, clients=5) as load:
+        async with Load(relay.port, clients=5, pause_seconds=0.02) as load:
             await load.more("data 250", 20)
             for process in relay.processes:
                 process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds(), 4096))
-            async with Load(relay.port, clients=20, name="late") as late:
+            async with Load(relay.port, clients=20, name="late", pause_seconds=0.02) as late:
                 await load.more("data 451", 20)
                 for process in relay.processes:
                     process.rlimit(resource.RLIMIT_NOFILE, (4096, 4096))

@@ -34,8 +34,9 @@ async def test_every_migration_bears_data_and_a_reader_and_lets_mail_in(
         tmp_path / "log",
         stops=revisions_with_data(),
         conversations=20,
-        mails=5,
-        pause_seconds=0.2,
+        mails=2,
+        clients=1,
+        pause_seconds=0.1,
     )
 
     assert count.is_right, count

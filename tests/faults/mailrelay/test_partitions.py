@@ -50,13 +50,19 @@ async def test_a_long_reader_holds_up_neither_partitions_nor_mail(
                     " WHERE datname = $1 AND application_name = 'mailrelay journal' AND wait_event_type = 'Lock'",
                     database.name,
                 )
+                # Whoever waits behind the worker waits as long as it does: half a second.
+                await asyncio.sleep(0.01)
         return seen
 
     async with connected(database, OWNER) as backup, backup.transaction():
         await backup.fetchval("SELECT count(*) FROM accepted_mail")
-        async with running(database, keys, tmp_path / "log") as relay, Load(relay.port, clients=5) as load:
+        async with (
+            running(database, keys, tmp_path / "log") as relay,
+            # As long as two hundred that come as fast as they can.
+            Load(relay.port, clients=5, pause_seconds=0.05) as load,
+        ):
             trying, watching = asyncio.create_task(keep_trying()), asyncio.create_task(watch())
-            await load.more("data 250", 200)
+            await load.more("data 250", 80)
             is_over.set()
             missing, relays_seen_waiting = await trying, await watching
 

@@ -18,7 +18,7 @@ async def test_a_mail_is_accepted_a_little_later(database: Database, keys: Keys,
         keys,
         tmp_path,
         delay_seconds=0.3,
-        mails=60,
+        mails=40,
         # Far more than what is asked for a mail takes on the slowest machine.
         commit_timeout_seconds=60,
     )
@@ -38,13 +38,13 @@ async def test_slower_than_a_mail_may_wait_means_451_in_time(database: Database,
         ) as relay,
         Load(relay.port, clients=20) as load,
     ):
-        await load.more("data 250", 100)
+        await load.more("data 250", 20)
         # Whoever waited for PostgreSQL itself would never be answered.
         between.delay_seconds = math.inf
         # Every client's next mail. Whether a COMMIT that was on its way was carried out nobody knows.
         await load.more("data 451", 20)
         between.delay_seconds = 0
-        await load.more("data 250", 100)
+        await load.more("data 250", 40)
 
     await assert_nothing_lost("PostgreSQL too slow", database, keys, load)
 
