@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.roles import Replica
 
-_LOOK_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 0.5
 _BLOCK_BYTES: Final = 65_536
 
 

@@ -20,8 +20,6 @@ from shared.logging import configure_logging
 from shared.process import settings_or_exit
 from tests.simulated_buckets import SimulatedBuckets
 
-_AT_ONCE = 6
-
 
 class ToldClock:
     """The time as it was told last."""
@@ -33,7 +31,7 @@ class ToldClock:
         return self.now
 
 
-async def run(port: int) -> None:
+async def run(port: int, at_once: int) -> None:
     """Until it is killed."""
     settings = settings_or_exit(ConnectorSettings)
     clock = ToldClock()
@@ -55,7 +53,7 @@ async def run(port: int) -> None:
     while told := await reader.readline():
         clock.now = datetime.fromisoformat(told.decode().strip())
         try:
-            pages = await synchronizer.run_due(at_once=_AT_ONCE)
+            pages = await synchronizer.run_due(at_once=at_once)
             await hinted.fetch_due(clock.now)
         except Exception as error:
             if not is_unavailable(error):
@@ -66,4 +64,4 @@ async def run(port: int) -> None:
 
 if __name__ == "__main__":
     configure_logging("order-replica", level="ERROR")
-    asyncio.run(run(int(sys.argv[1])))
+    asyncio.run(run(int(sys.argv[1]), int(sys.argv[2])))

@@ -47,13 +47,14 @@ class Hire:
     sandbox: Sandbox
     connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
     port: str
+    at_once: int
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def __call__(self) -> Replica:
         settings = self.sandbox.settings
         process = await asyncio.create_subprocess_exec(
-            *command("tests.faults.connector.order_replica", self.port),
+            *command("tests.faults.connector.order_replica", self.port, str(self.at_once)),
             stdin=asyncio.subprocess.PIPE,
             env={
                 "PATH": os.defpath,
@@ -74,12 +75,14 @@ class Hire:
 
 
 @asynccontextmanager
-async def hiring(database: Database, keys: Keys, address: str, sandbox: Sandbox) -> AsyncIterator[Hire]:
-    """Starts replicas, and ends them all at the end."""
+async def hiring(
+    database: Database, keys: Keys, address: str, sandbox: Sandbox, *, at_once: int
+) -> AsyncIterator[Hire]:
+    """Starts replicas that ask about so many stores at one time, and ends them all at the end."""
     connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     server = await asyncio.start_server(lambda r, w: connected.put_nowait((r, w)), "127.0.0.1", 0)
     port = str(server.sockets[0].getsockname()[1])
-    hire = Hire(database, keys, address, sandbox, connected, port)
+    hire = Hire(database, keys, address, sandbox, connected, port, at_once)
     try:
         yield hire
     finally:

@@ -57,7 +57,7 @@ _QUIET: Final = timedelta(hours=3)
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is simulated. Each store sells so many orders a day; `history` orders of the two years before are there. Every so many steps
-    all orders are looked at, and not only the last ones.
+    all orders are looked at, and not only the last ones. `at_once`: how many stores each replica asks about at one time.
     """
 
     stores: int
@@ -67,6 +67,7 @@ class Plan:
     orders_a_day: int
     history: int
     looks_every: int = 1
+    at_once: int = 6
 
 
 @dataclass(slots=True)
@@ -156,7 +157,9 @@ async def lived_through(
         world = _World(plan, sessions, sandbox, account.id, [], Random(seed))
         await _open_stores(world, keyring)
         troubles = _troubles(world)
-        hired = await stack.enter_async_context(hiring(database, keys, address, sandbox))
+        hired = await stack.enter_async_context(
+            hiring(database, keys, address, sandbox, at_once=plan.at_once)
+        )
         replicas = [await hired() for _ in range(_REPLICAS)]
         steps = int(timedelta(days=plan.days) / plan.step)
         killed_at = {int((number + 0.5) * steps / plan.kills) for number in range(plan.kills)}

@@ -55,7 +55,8 @@ async def stored_through_kills(
         stopped_at = list[int]()
         for kill in range(1, kills + 1):
             async with replica(database, keys, address, sandbox, module=_FOLLOWER) as worker:
-                await _until(sessions, partial(_has_stored, kill * rows // (kills + 1)))
+                # So soon that much is left, however late this process looks.
+                await _until(sessions, partial(_has_stored, kill * rows // (kills + 3)))
                 worker.kill()
             stopped_at.append((await _position(sessions))[1])
         async with replica(database, keys, address, sandbox, module=_FOLLOWER):

@@ -8,7 +8,7 @@ from tests.conftest import Database, Keys
 from tests.faults.connector.order_week import Plan, lived_through
 
 # `make soak` has a week of twenty stores, and 40 kills.
-DAY = Plan(stores=2, days=1, step=timedelta(minutes=14), kills=1, orders_a_day=15, history=60)
+DAY = Plan(stores=2, days=1, step=timedelta(minutes=14), kills=1, orders_a_day=15, history=60, at_once=2)
 
 
 async def test_a_day_in_which_everything_goes_wrong(

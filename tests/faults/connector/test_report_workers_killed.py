@@ -1,4 +1,4 @@
-"""A worker is killed while it stores a report of 10,000 rows: the next one goes on behind what was stored, and each order is there once."""
+"""A worker is killed while it stores a report of 5,000 rows: the next one goes on behind what was stored, and each order is there once."""
 
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -6,7 +6,7 @@ from tests.conftest import Database, Keys
 from tests.faults.connector.report_kills import stored_through_kills
 
 # `make soak` has 20,000 rows and three kills.
-ROWS = 10_000
+ROWS = 5_000
 KILLS = 1
 
 

@@ -46,10 +46,11 @@ async def idle(port: int, count: int) -> list[asyncio.StreamWriter]:
 class LargeMails:
     """`accepted` holds the hash of every mail that was answered 250, by its id; `codes` counts all answers."""
 
-    def __init__(self, port: int, recipient: str, *, size: int, says_size: bool) -> None:
+    def __init__(self, port: int, recipient: str, *, size: int, says_size: bool, name: str = "large") -> None:
         self._port = port
         self._recipient = recipient
         self._body = _LINE * (size // len(_LINE))
+        self._name = name
         self._parameter = f" SIZE={len(self._body) + 100}" if says_size else ""
         self.accepted: dict[str, str] = {}
         self.codes: Counter[str] = Counter()
@@ -71,7 +72,7 @@ class LargeMails:
         writer.write(b"DATA\r\n")
         code = await reply(reader)
         if code == "354":
-            mail_id = f"large-{number}"
+            mail_id = f"{self._name}-{number}"
             head = f"Message-ID: <{mail_id}@load.example>\r\n\r\n".encode()
             writer.write(head)
             for begin in range(0, len(self._body), _CHUNK_BYTES):

@@ -5,7 +5,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,9 +47,9 @@ class Sent:
 
 
 async def replied_though_killed(
-    database: Database, keys: Keys, keyring: Keyring, *, replies: int, kills: int
+    database: Database, keys: Keys, keyring: Keyring, *, replies: int, kills: int, finishers: int = 2
 ) -> Sent:
-    """Write replies, kill a sender after the other while they go out, let two finish, and count."""
+    """Write replies, kill a sender after the other while they go out, let others finish, and count."""
     written = await _write(database, keys, keyring, replies)
     async with listening(Peer(end_seconds=0.003)) as peer:
         for kill in range(kills):
@@ -65,7 +65,9 @@ async def replied_though_killed(
                     await asyncio.sleep(secrets.randbelow(1000) / 1000)
                 sender.kill()
                 await sender.wait()
-        async with sending(database, keys, peer), sending(database, keys, peer):
+        async with AsyncExitStack() as finishing:
+            for _ in range(finishers):
+                await finishing.enter_async_context(sending(database, keys, peer))
             states = await until_none_is_under_way(database)
         return count_sent(written, states, peer, kills)
 

@@ -5,12 +5,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import asyncpg
 from sqlalchemy import text
 
-from deploy.demo.postgres import CONNECTOR
+from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.database import create_engine, create_sessions
+from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
-from tests.faults.mailrelay.backups import ask
 from tests.faults.mailrelay.load import Load, running
 from tests.faults.mailrelay.worker import worker_process
 
@@ -24,33 +25,35 @@ def _told() -> dict[str, int]:
     return {command: int(count) for command, count in rows}
 
 
-async def _most(database: Database, samples: int) -> Counter[str]:
+async def _most(owner: "asyncpg.Connection[asyncpg.Record]", samples: int) -> Counter[str]:
     """The most connections that each role had at one time."""
     most: Counter[str] = Counter()
     for _ in range(samples):
-        for role, count in await ask(
-            database.postgres,
-            f"SELECT usename, count(*) FROM pg_stat_activity WHERE datname = '{database.name}' GROUP BY usename",
+        for role, count in await owner.fetch(
+            "SELECT usename, count(*) FROM pg_stat_activity WHERE datname = current_database() GROUP BY usename"
         ):
             most[role] = max(most[role], count)
+        await asyncio.sleep(0.01)
     return most
 
 
 async def test_relay_and_mail_worker_keep_to_what_the_page_says(
     database: Database, keys: Keys, tmp_path: Path
 ):
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     async with (
         running(database, keys, tmp_path / "relay.log", processes=str(_PROCESSES)) as relay,
         worker_process(database, keys),
     ):
         async with asyncio.timeout(60):
-            while "replyco_mail_worker" not in await _most(database, 1):
+            while "replyco_mail_worker" not in await _most(owner, 1):
                 pass
         async with Load(relay.port, clients=40) as load:
-            await load.more("data 250", 100)
-            sampling = asyncio.create_task(_most(database, 40))
+            await load.more("data 250", 40)
+            sampling = asyncio.create_task(_most(owner, 20))
             await load.more("data 250", 100)
             most = await sampling
+    await owner.close()
 
     told = _told()
     assert 1 <= most["replyco_relay"] <= _PROCESSES * told["mailrelay serve"]

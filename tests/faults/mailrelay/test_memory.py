@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.crowd import LargeMails, idle, make_room_for_connections, peak_mb
 from tests.faults.mailrelay.load import ADDRESS, reachable, running, stored
@@ -23,9 +21,8 @@ async def test_a_thousand_idle_connections_stay_below_150_mb(database: Database,
             writer.close()
 
 
-@pytest.mark.parametrize("says_size", [True, False])
 async def test_fifty_large_mails_at_once_stay_within_the_budget(
-    database: Database, keys: Keys, tmp_path: Path, *, says_size: bool
+    database: Database, keys: Keys, tmp_path: Path
 ):
     settings = {
         "memory_budget_bytes": str(BUDGET_MB * MB),
@@ -35,11 +32,16 @@ async def test_fifty_large_mails_at_once_stay_within_the_budget(
     async with running(database, keys, tmp_path / "log", **settings) as relay:
         await reachable(relay)
         base = peak_mb(relay.accepting.pid)
-        mails = LargeMails(relay.port, ADDRESS, size=20 * MB, says_size=says_size)
-        await mails.deliver(50)
+        accepted: dict[str, str] = {}
+        for says_size in (True, False):
+            mails = LargeMails(
+                relay.port, ADDRESS, size=20 * MB, says_size=says_size, name=f"large{says_size:d}"
+            )
+            await mails.deliver(50)
 
-        assert peak_mb(relay.accepting.pid) < base + BUDGET_MB
-        assert mails.accepted
-        assert set(mails.codes) <= {"250", "452", "421"}
-        assert sum(mails.codes.values()) == 50
-    assert await stored(database, keys) == dict.fromkeys(mails.accepted.items(), 1)
+            assert peak_mb(relay.accepting.pid) < base + BUDGET_MB
+            assert mails.accepted
+            assert set(mails.codes) <= {"250", "452", "421"}
+            assert sum(mails.codes.values()) == 50
+            accepted |= mails.accepted
+    assert await stored(database, keys) == dict.fromkeys(accepted.items(), 1)

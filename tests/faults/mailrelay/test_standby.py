@@ -24,11 +24,11 @@ async def test_the_primary_is_killed_under_load_and_the_standby_is_promoted(
         async with (
             running(own_database, keys, tmp_path / "relay.log", database_url=pair.url(RELAY)) as relay,
             worker_process(own_database, keys, environment=worker_url) as worker,
-            Load(relay.port, clients=20) as load,
+            Load(relay.port, clients=10, pause_seconds=0.02) as load,
         ):
-            await load.more("data 250", 100)
+            await load.more("data 250", 50)
             await asyncio.to_thread(own_database.postgres.kill)
-            await load.more("RCPT 451", 20)
+            await load.more("RCPT 451", 10)
             await pair.promote()
             await load.more("data 250", 50)
             assert worker.returncode is None

@@ -10,9 +10,12 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import sys
+import sysconfig
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import asyncpg
@@ -191,8 +194,9 @@ async def _looked_at_by_doctors(server: Server) -> None:
 
 
 async def _install(server: Server, block: str) -> None:
+    folder, *install, look = block.splitlines()
     try:
-        output = await server.run(block)
+        await server.run("\n".join((folder, *install)))
     except AssertionError as failed:
         if re.search(
             r"(?i:failed to (fetch|download)|dns error|error sending request|request failed|timed out|no solution found)",
@@ -200,7 +204,26 @@ async def _install(server: Server, block: str) -> None:
         ):
             pytest.skip("no package registry can be reached")
         raise
-    assert "replyco-connector" in output
+    await asyncio.to_thread(_compile_as_here, server.folder / "opt/replyco/venv")
+    assert "replyco-connector" in await server.run(f"{folder}\n{look}")
+
+
+def _compile_as_here(environment: Path) -> None:
+    """Python would compile every module again, and most of them have been for these tests; of one that differs it will."""
+    [installed] = environment.glob("lib/*/site-packages")
+    for ours in (Path(sysconfig.get_path("purelib")), ROOT):
+        for source in installed.rglob("*.py"):
+            same = ours / source.relative_to(installed)
+            compiled = Path(cache_from_source(str(same)))
+            if not compiled.exists() or same.read_bytes() != source.read_bytes():
+                continue
+            target = Path(cache_from_source(str(source)))
+            target.parent.mkdir(exist_ok=True)
+            # https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation: what follows its tag and flags.
+            state, written = source.stat(), compiled.read_bytes()
+            target.write_bytes(
+                written[:8] + struct.pack("<II", int(state.st_mtime), state.st_size) + written[16:]
+            )
 
 
 def _fill_in(server: Server) -> None:
