@@ -56,10 +56,13 @@ class _Messages(BaseModel):
 class NoticeQueue:
     """Whoever made it closes it. Every call raises AmazonUnavailable, Throttled, ClientMisconfigured, AmazonPaused."""
 
-    def __init__(self, url: str, key: AwsKey, switch: StopSwitch | None = None) -> None:
+    def __init__(
+        self, url: str, key: AwsKey, switch: StopSwitch | None = None, *, wait_seconds: int = _WAIT_SECONDS
+    ) -> None:
         self._url = url
         self._key = key
         self._switch = switch or NeverPaused()
+        self._wait_seconds = wait_seconds
         self._address = httpx2.URL(url).copy_with(path="/", query=None)
         self._http = httpx2.AsyncClient(timeout=_TIMEOUT, verify=tls(), trust_env=False)
 
@@ -73,11 +76,11 @@ class NoticeQueue:
         await self._http.aclose()
 
     async def receive(self) -> list[QueuedNotice]:
-        """Up to ten notices, hidden from others for five minutes; none if there are none after two seconds."""
+        """Up to ten notices, hidden from others for five minutes; none if none has come after `wait_seconds`."""
         body = await self._ask(
             "ReceiveMessage",
             MaxNumberOfMessages=_BATCH,
-            WaitTimeSeconds=_WAIT_SECONDS,
+            WaitTimeSeconds=self._wait_seconds,
             VisibilityTimeout=_HIDDEN_SECONDS,
         )
         try:

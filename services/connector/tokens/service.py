@@ -9,7 +9,7 @@ once, our own credentials above all, is a service trouble and touches no grant. 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -101,8 +101,11 @@ class Vault:
         amazon: Amazon,
         on_change: OnChange,
         registry: CollectorRegistry,
+        *,
+        waits_seconds: Sequence[float] = _WAITS_SECONDS,
     ) -> None:
         self._sessions = sessions
+        self._waits_seconds = waits_seconds
         self._keyring = keyring
         self._amazon = amazon
         self._on_change = on_change
@@ -240,7 +243,7 @@ class Vault:
     ) -> AccessToken:
         holder = new_id()
         account_keys = await self._keyring.of(self._sessions, account_id)
-        for wait in _WAITS_SECONDS:
+        for wait in self._waits_seconds:
             async with self._sessions.begin() as session:
                 grant = await queries.read(session, account_id, integration_id)
                 if grant is None:

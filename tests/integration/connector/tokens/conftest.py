@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -46,10 +47,9 @@ class Process:
         )
 
 
-def process_with(sessions: Sessions, keyring: Keyring, amazon: AmazonAccess) -> Process:
-    return Process(
-        sessions, keyring, amazon, Vault(sessions, keyring, amazon, recompute_lock, CollectorRegistry())
-    )
+def process_with(sessions: Sessions, keyring: Keyring, amazon: AmazonAccess, **vault_values: Any) -> Process:
+    vault = Vault(sessions, keyring, amazon, recompute_lock, CollectorRegistry(), **vault_values)
+    return Process(sessions, keyring, amazon, vault)
 
 
 @pytest.fixture

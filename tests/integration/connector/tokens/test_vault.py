@@ -216,8 +216,10 @@ async def test_waiting_too_long_is_busy_and_nothing_stands_against_the_grant(
             update(Grant).values(lease_holder=new_id(), leased_until=func.now() + text("interval '1 minute'"))
         )
 
+    first = processes[0]
+    impatient = process_with(first.sessions, first.keyring, first.amazon, waits_seconds=(0.01,) * 3)
     with pytest.raises(RenewalBusy):
-        await processes[0].access_token(store)
+        await impatient.access_token(store)
 
     grant = await the_grant(sessions)
     assert (grant.delayed_since, grant.refused_at) == (None, None)
