@@ -1,7 +1,7 @@
 """What showing a page costs, as Chromium counts it over its DevTools protocol."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -70,9 +70,12 @@ class Wire:
     """Counts what a page asks for. The stream of events never ends, and is counted as a request alone.
 
     On a slow machine the stream opens after the page has read; what it then reads again is no part of the page, and is not counted.
+    Nor is what the document before still asks for while this one comes: `before` are its loader's ids, and of its frames.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: Collection[str]) -> None:
+        self._before = before
+        self._counted: set[str] = set()
         self.size = 0
         self.requests = 0
         self._open: set[str] = set()
@@ -86,7 +89,7 @@ class Wire:
 
     @classmethod
     async def of(cls, session: CDPSession) -> Self:
-        wire = cls()
+        wire = cls(_loaders((await session.send("Page.getFrameTree"))["frameTree"]))
         session.on("Network.requestWillBeSent", wire._sent)
         session.on("Network.loadingFinished", wire._finished)
         session.on("Network.loadingFailed", wire._finished)
@@ -97,8 +100,9 @@ class Wire:
 
     def _sent(self, event: dict[str, Any]) -> None:
         url: str = event["request"]["url"]
-        if not url.startswith("http"):
+        if not url.startswith("http") or event["loaderId"] in self._before:
             return
+        self._counted.add(event["requestId"])
         if url not in self._asked:
             self._first[event["requestId"]] = url
         if self._is_followed and url in self._asked:
@@ -116,9 +120,11 @@ class Wire:
             self.from_cache.append(url)
 
     def _told(self, event: dict[str, Any]) -> None:
-        self._is_followed |= event["eventName"] == "ready"
+        self._is_followed |= event["requestId"] in self._counted and event["eventName"] == "ready"
 
     def _finished(self, event: dict[str, Any]) -> None:
+        if event["requestId"] not in self._counted:
+            return
         if event["requestId"] not in self._read_again:
             self.size += int(event.get("encodedDataLength", 0))
         self._open.discard(event["requestId"])
@@ -137,21 +143,26 @@ class Wire:
 
 @asynccontextmanager
 async def first_views(
-    browser: Browser, state: Any, url: str, *, line: Line | None = None, **context_options: Any
+    browser: Browser,
+    state: Any,
+    url: str,
+    *,
+    line: Line | None = None,
+    script: str = "",
+    **context_options: Any,
 ) -> AsyncIterator[Callable[[View], Awaitable[tuple[Page, Cost]]]]:
     """Opens views one after the other in one window, each as if the browser had seen nothing yet, and gives the complete page and its cost.
 
-    `state` holds the cookies, or is None. A window of its own for each would cost a process of the browser each.
+    `state` holds the cookies, or is None. `script` is run before a page's own: Chromium compiles it once, for one page follows the other in
+    one process. A window of its own for each, or an empty page between them, would cost two processes of the browser each.
     """
     context = await browser.new_context(base_url=url, storage_state=state, **context_options)
     try:
         context.set_default_timeout(PATIENCE_MS)
-        await context.add_init_script(_FORGET + _OBSERVE)
+        await context.add_init_script(_FORGET + _OBSERVE + script)
         page = await context.new_page()
 
         async def look(view: View) -> tuple[Page, Cost]:
-            # What the view before is still reading ends with it.
-            await page.goto("about:blank")
             session = await context.new_cdp_session(page)
             await session.send("Network.clearBrowserCache")
             wire = await Wire.of(session)
@@ -175,6 +186,10 @@ async def first_view(
     """One view in a window of its own."""
     async with first_views(browser, state, url, line=line, **context_options) as look:
         yield await look(view)
+
+
+def _loaders(tree: dict[str, Any]) -> set[str]:
+    return {tree["frame"]["loaderId"]}.union(*(_loaders(each) for each in tree.get("childFrames", ())))
 
 
 async def _read(page: Page, wire: Wire) -> Cost:

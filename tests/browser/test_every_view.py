@@ -73,8 +73,8 @@ async def test_a_first_view_is_light_and_still_and_everybody_can_use_it(
 
     found: list[object] = []
     async with (
-        first_views(browser, state, site.url, **PHONE) as on_phone,
-        first_views(browser, state, site.url, **DESK) as on_desk,
+        first_views(browser, state, site.url, script=AXE_SCRIPT, **PHONE) as on_phone,
+        first_views(browser, state, site.url, script=AXE_SCRIPT, **DESK) as on_desk,
     ):
         for view in views:
             found += [(view.name, "on a phone", fault) for fault in await _phone_faults(on_phone, view)]
@@ -118,9 +118,7 @@ async def _faults(page: Page) -> list[str]:
 
 
 async def _violations(page: Page, rules: dict[str, Any]) -> list[str]:
-    # The engine is half a megabyte, and its whole result ten times what it complains about: the one goes over once a page, the other stays there.
-    if not await page.evaluate("() => 'axe' in window"):
-        await page.evaluate(AXE_SCRIPT)
+    # The whole result is ten times what it complains about, and stays there.
     violations = await page.evaluate(
         "(options) => axe.run(options).then(({ violations }) => violations)",
         {"resultTypes": ["violations"], "runOnly": rules},
