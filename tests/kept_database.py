@@ -99,8 +99,10 @@ class KeptDatabase:
                 self._postgres.url(role, self.name),
                 application_name=_KEPT,
                 pool_size=pool_size,
-                # On a busy machine a new connection takes longer than production waits for one, and nothing here is about that.
+                # On a busy machine a new connection takes longer than production waits for one, and nothing here is about that;
+                # a page would show it.
                 connect_seconds=_CONNECT_SECONDS,
+                pool_seconds=_CONNECT_SECONDS,
             )
         return self._engines[role, use]
 

@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.keyring import Keyring
-from tests.browser.running import CHROMIUM, PATIENCE_MS, chromium, german_page, running_site
+from tests.browser.running import CHROMIUM, PATIENCE_MS, chromium, german_page, site_over
 from tests.browser.steps import Site
 from tests.conftest import Database, Keys
+from tests.kept_database import KeptDatabase
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -22,9 +24,12 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterator[Site]:
-    """Connector, pages and sandbox, with an admin and an agent."""
-    async with running_site(database, keys, keyring) as running:
+async def site(
+    kept_database: KeptDatabase, database: Database, keys: Keys, keyring: Keyring
+) -> AsyncIterator[Site]:
+    """Connector, pages and sandbox, with an admin and an agent; their connections outlive the test."""
+    engine, sessions = kept_database.application_engine(CONNECTOR), kept_database.sessions(OWNER)
+    async with site_over(engine, sessions, database.url(CONNECTOR), keys, keyring) as running:
         yield running
 
 

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.passwords import Passwords
@@ -19,7 +20,7 @@ from services.connector.http.server import Server
 from services.connector.settings import ConnectorSettings
 from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.settings import SandboxSettings
-from shared.database import create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions
 from shared.keyring import Keyring
 from tests.browser.steps import PASSWORD, Site
 from tests.conftest import Database, Keys
@@ -103,6 +104,31 @@ async def running_site(
     database: Database, keys: Keys, keyring: Keyring, *, development: bool = False
 ) -> AsyncIterator[Site]:
     """Connector, pages and sandbox, with an admin and an agent."""
+    owner_engine = create_engine(database.url(OWNER), application_name="tests")
+    # As patient as whoever looks at the pages: on a busy machine a connection took its five seconds, and the page said so.
+    engine = create_engine(
+        database.url(CONNECTOR), application_name="connector", connect_seconds=PATIENCE_MS / 1000, pool_seconds=PATIENCE_MS / 1000
+    )  # fmt: skip
+    sessions = create_sessions(owner_engine)
+    async with site_over(
+        engine, sessions, database.url(CONNECTOR), keys, keyring, development=development
+    ) as site:
+        yield site
+    await engine.dispose()
+    await owner_engine.dispose()
+
+
+@asynccontextmanager
+async def site_over(
+    engine: AsyncEngine,
+    sessions: Sessions,
+    database_url: str,
+    keys: Keys,
+    keyring: Keyring,
+    *,
+    development: bool = False,
+) -> AsyncIterator[Site]:
+    """The same over connections that are there; `sessions` are the owner's."""
     port, sandbox_port, relay_port = free_ports(3)
     amazon = SandboxSettings(
         port=sandbox_port,
@@ -111,7 +137,7 @@ async def running_site(
         login_uri=f"http://localhost:{port}/amazon/login",
     )
     settings = ConnectorSettings(
-        database_url=SecretStr(database.url(CONNECTOR)),
+        database_url=SecretStr(database_url),
         port=port,
         public_url=f"http://localhost:{port}",
         key_file=keys.key_file,
@@ -123,8 +149,6 @@ async def running_site(
         amazon_client_secret=amazon.client_secret,
         amazon_base_url=f"http://localhost:{sandbox_port}",
     )
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    sessions = create_sessions(engine)
     password_hash = CHEAP_HASHER.hash(PASSWORD)
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
@@ -136,16 +160,10 @@ async def running_site(
             password_hash=password_hash,
             general_admin="none",
         )
-    # As patient as whoever looks at the pages: on a busy machine a connection took its five seconds, and the page said so.
-    own_engine = create_engine(
-        database.url(CONNECTOR), application_name="connector", connect_seconds=PATIENCE_MS / 1000, pool_seconds=PATIENCE_MS / 1000
-    )  # fmt: skip
-    app = create_app(settings, Passwords(CHEAP_HASHER), engine=own_engine)
+    app = create_app(settings, Passwords(CHEAP_HASHER), engine=engine)
     sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
     async with (
         _running(Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)),
         _running(sandbox),
     ):
         yield Site(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", sessions, keyring, account)
-    await own_engine.dispose()
-    await engine.dispose()
