@@ -14,7 +14,7 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 from hypothesis.strategies import booleans
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
@@ -30,7 +30,9 @@ from tests.browser.product.payloads import PAYLOADS
 from tests.browser.product.started import started_product
 from tests.browser.product.test_hostile_mail import look_at_all, look_at_what_was_let_through
 from tests.browser.running import PATIENCE_MS, chromium, german_page, running_site
-from tests.browser.test_inbox_work import scrolled_to_the_end
+from tests.browser.steps import Site
+from tests.browser.test_inbox_work import a_day_of_an_agent, scrolled_to_the_end
+from tests.browser.test_requirements import connects_a_store, walking
 from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.faults.connector.data_key_kills import changed_through_kills
@@ -488,29 +490,44 @@ async def _hostile_mail(_environment: Environment) -> Outcome:
     return Outcome(True, {"payloads": len(PAYLOADS)})
 
 
-async def _hostile_frames(environment: Environment) -> Outcome:
-    """Each payload in a document of its own, as if no cleaner had seen it, in a browser."""
+@asynccontextmanager
+async def _browsing(environment: Environment) -> AsyncIterator[tuple[Browser, Site]]:
+    """A browser, and the pages over a fresh database."""
     expect.set_options(timeout=PATIENCE_MS)
     database = await environment.database()
     async with (
         chromium() as browser,
         running_site(database, environment.keys, environment.keyring) as site,
     ):
+        yield browser, site
+
+
+async def _hostile_frames(environment: Environment) -> Outcome:
+    """Each payload in a document of its own, as if no cleaner had seen it, in a browser."""
+    async with _browsing(environment) as (browser, site):
         await look_at_what_was_let_through(browser, site, documents=len(PAYLOADS))
     return Outcome(True, {"payloads": len(PAYLOADS)})
 
 
 async def _long_list(environment: Environment) -> Outcome:
     """A list of conversations as long as no agent's, scrolled to its end in a browser."""
-    expect.set_options(timeout=PATIENCE_MS)
-    database = await environment.database()
-    async with (
-        chromium() as browser,
-        running_site(database, environment.keys, environment.keyring) as site,
-        german_page(browser, site.url) as page,
-    ):
+    async with _browsing(environment) as (browser, site), german_page(browser, site.url) as page:
         await scrolled_to_the_end(page, site, _CONVERSATIONS_OF_A_LONG_LIST)
     return Outcome(True, {"conversations": _CONVERSATIONS_OF_A_LONG_LIST})
+
+
+async def _agents_day(environment: Environment) -> Outcome:
+    """An agent answers twelve conversations by keyboard and does all else that keys can do with eight more."""
+    async with _browsing(environment) as (browser, site), german_page(browser, site.url) as page:
+        await a_day_of_an_agent(page, site, answered=12)
+    return Outcome(True, {"conversations": 20})
+
+
+async def _connecting_in_english(environment: Environment) -> Outcome:
+    """The whole walk of the requirements, in English."""
+    async with _browsing(environment) as (browser, site), walking(browser, site, "en") as walker:
+        await connects_a_store(walker)
+    return Outcome(True, {"walks": 1})
 
 
 def _api(kind: Kind) -> Round:
@@ -575,5 +592,7 @@ ROUNDS: Mapping[str, Round] = {
     "hostile-mail": _hostile_mail,
     "hostile-frames": _hostile_frames,
     "long-list": _long_list,
+    "agents-day": _agents_day,
+    "connecting-in-english": _connecting_in_english,
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }
