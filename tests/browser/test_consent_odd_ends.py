@@ -25,10 +25,12 @@ from tests.browser.steps import (
 from tests.factories import make_grant, make_integration, make_relay_address
 
 
-async def test_after_cancel_the_page_waits_on_and_says_calmly_that_the_window_is_still_there(page: Page):
+async def test_after_cancel_the_page_waits_on_calmly_and_one_begins_with_the_country_or_opens_the_window_again(
+    page: Page,
+):
     await page.clock.install()
     await enter(page)
-    amazon = await open_amazon(page, "Deutschland")
+    amazon = await open_amazon(page, "Frankreich")
     await choose_account(amazon, LAMPENLADEN)
 
     await amazon.locator("#cancel").click()
@@ -39,36 +41,39 @@ async def test_after_cancel_the_page_waits_on_and_says_calmly_that_the_window_is
 
     await expect(heading(page, "Von Amazon kam noch nichts")).to_be_visible()
     await expect(page.get_by_text("Das ist kein Fehler")).to_be_visible()
+    await page.get_by_role("link", name="Noch einmal versuchen").click()
+    await expect(page.get_by_role("radio", name="Frankreich", exact=True)).to_be_checked()
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("button", name="Autorisieren").click()
+    await (await opened.value).close()
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
+    await page.clock.fast_forward(61_000)
+
+    await expect(heading(page, "Von Amazon kam noch nichts")).to_be_visible()
     async with page.context.expect_page() as opened:
         await page.get_by_role("link", name="Amazon-Fenster öffnen").click()
     await consent(await opened.value, LAMPENLADEN)
     await expect(page.get_by_label("Name der Integration")).to_be_focused()
 
 
-async def test_after_cancel_one_may_also_try_again_from_the_country(page: Page):
-    await page.clock.install()
-    await enter(page)
-    amazon = await open_amazon(page, "Frankreich")
-    await amazon.close()
-    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
-    await page.clock.fast_forward(61_000)
-
-    await page.get_by_role("link", name="Noch einmal versuchen").click()
-
-    await expect(page.get_by_role("radio", name="Frankreich", exact=True)).to_be_checked()
-    async with page.context.expect_page() as opened:
-        await page.get_by_role("button", name="Autorisieren").click()
-    await consent(await opened.value, LAMPENLADEN)
-    await expect(page.get_by_label("Name der Integration")).to_be_focused()
-
-
-async def test_a_reload_of_the_return_page_tells_the_same_and_back_and_a_second_yes_lead_to_the_same_store(
+async def test_the_return_page_tells_the_same_after_a_lost_question_and_a_reload_and_a_second_yes_leads_to_the_same_store(
     page: Page,
 ):
     await enter(page)
     amazon = await open_amazon(page, "Deutschland")
+    asked = 0
+
+    async def leave_the_first(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            await route.continue_()
+
+    await amazon.route("**/api/v1/authorizations/*", leave_the_first)
     await agree(amazon, LAMPENLADEN)
     await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
+    assert asked > 1
+    await amazon.unroute_all()
 
     await amazon.reload()
 
@@ -86,96 +91,55 @@ async def test_a_reload_of_the_return_page_tells_the_same_and_back_and_a_second_
     await expect(page.get_by_test_id("integration-row")).to_have_count(1)
 
 
-async def test_the_return_page_shows_the_outcome_also_when_its_first_question_stays_unanswered(page: Page):
+async def test_after_ten_minutes_all_windows_say_so_and_offer_to_start_again_with_the_country(
+    page: Page, site: Site
+):
     await enter(page)
-    amazon = await open_amazon(page, "Deutschland")
-    asked = 0
-
-    async def leave_the_first(route: Route) -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
-            await route.continue_()
-
-    await amazon.route("**/api/v1/authorizations/*", leave_the_first)
-    await agree(amazon, LAMPENLADEN)
-
-    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
-
-
-async def test_amazons_answer_opened_twice_tells_twice_that_the_store_is_connected(page: Page):
-    await enter(page)
-    amazon = await open_amazon(page, "Deutschland")
-    address = await answer_held_back(amazon)
-
-    await amazon.goto(address)
-    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
-    again = await page.context.new_page()
-    await again.goto(address)
-
-    await expect(title(again, "Dein Store ist verbunden")).to_be_visible()
-    await goes_on_with_the_name(again)
-    await page.goto("/integrations")
-    await expect(page.get_by_test_id("integration-row")).to_have_count(1)
-
-
-async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(page: Page, site: Site):
-    await enter(page)
-    amazon = await open_amazon(page, "Deutschland")
+    amazon = await open_amazon(page, "Spanien")
     await choose_account(amazon, LAMPENLADEN)
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
+    attempt_id = parse_qs(urlsplit(page.url).query)["attempt"][0]
 
     await ten_minutes_pass(site)
 
     # By itself, at its next look.
     await expect(heading(page, "Diese Autorisierung ist abgelaufen")).to_be_visible()
+    # The page to which Amazon would lead back, before it has and by its answer.
+    early = await page.context.new_page()
+    await early.goto(f"{site.url}/connect/{attempt_id}")
     await amazon.locator("#consent").check()
     await amazon.locator("#confirm").click()
-    await expect(title(amazon, "Diese Autorisierung ist abgelaufen")).to_be_visible()
-    await amazon.get_by_role("link", name="Neu anfangen").click()
-    await expect(amazon.get_by_role("radio", name="Deutschland", exact=True)).to_be_checked()
-    await amazon.close()
+    for window in (early, amazon):
+        await expect(title(window, "Diese Autorisierung ist abgelaufen")).to_be_visible()
+        await window.get_by_role("link", name="Neu anfangen").click()
+        await expect(window.get_by_role("radio", name="Spanien", exact=True)).to_be_checked()
+        await window.close()
     await page.get_by_role("link", name="Noch einmal versuchen").click()
-    await expect(page.get_by_role("radio", name="Deutschland", exact=True)).to_be_checked()
+    await expect(page.get_by_role("radio", name="Spanien", exact=True)).to_be_checked()
     async with page.context.expect_page() as opened:
         await page.get_by_role("button", name="Autorisieren").click()
     await consent(await opened.value, LAMPENLADEN)
     await expect(page.get_by_label("Name der Integration")).to_be_focused()
 
 
-async def test_the_return_page_of_an_expired_attempt_starts_again_with_its_country(page: Page, site: Site):
-    await enter(page)
-    amazon = await open_amazon(page, "Spanien")
-    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
-    attempt_id = parse_qs(urlsplit(page.url).query)["attempt"][0]
-    await ten_minutes_pass(site)
-
-    await amazon.goto(f"{site.url}/connect/{attempt_id}")
-
-    await expect(title(amazon, "Diese Autorisierung ist abgelaufen")).to_be_visible()
-    await amazon.get_by_role("link", name="Neu anfangen").click()
-    await expect(amazon.get_by_role("radio", name="Spanien", exact=True)).to_be_checked()
-
-
-async def test_an_address_that_somebody_made_up_puts_no_words_on_our_page(page: Page):
-    await page.goto("/connect/problem/Rufen-Sie-030-123456-an")
-
-    await expect(title(page, "Das hat nicht geklappt")).to_be_visible()
-    await expect(page.get_by_text("Rufen")).to_have_count(0)
-    await page.get_by_role("link", name="Zu den Integrationen").click()
-    await expect(page.get_by_label("E-Mail-Adresse")).to_be_visible()
-
-
-async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
+async def test_amazons_answer_does_no_harm_changed_or_elsewhere_and_connects_the_store_once_however_often_it_is_opened(
     page: Page, browser: Browser, site: Site
 ):
     await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     address = await answer_held_back(amazon)
+
+    # With a state that nobody gave out.
+    await amazon.goto(with_query(address, state="x" * 43))
+    await expect(title(amazon, "Diese Autorisierung kennen wir nicht")).to_be_visible()
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
+    await amazon.get_by_role("link", name="Zu den Integrationen").click()
+    await expect(title(amazon, "Integrationen")).to_be_visible()
+
+    # In another browser, which sends back to this one.
     context = await browser.new_context(base_url=site.url, locale="de-DE")
     elsewhere = await context.new_page()
-
     await elsewhere.goto(address)
-
     await expect(title(elsewhere, "Bitte mach im anderen Browser weiter")).to_be_visible()
     await elsewhere.get_by_role("link", name="Hier neu anfangen").click()
     await elsewhere.get_by_label("E-Mail-Adresse").fill("admin@seller.example")
@@ -190,9 +154,26 @@ async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
     await expect(elsewhere.get_by_text("Oder öffne den Link, den du bekommen hast")).to_be_visible()
     await expect(elsewhere.get_by_role("link", name="Zu den Integrationen")).to_be_visible()
     await context.close()
+
+    # Where it belongs, and once more.
     await amazon.goto(address)
     await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
     await expect(page.get_by_label("Name der Integration")).to_be_visible()
+    again = await page.context.new_page()
+    await again.goto(address)
+    await expect(title(again, "Dein Store ist verbunden")).to_be_visible()
+    await goes_on_with_the_name(again)
+    await page.goto("/integrations")
+    await expect(page.get_by_test_id("integration-row")).to_have_count(1)
+
+
+async def test_an_address_that_somebody_made_up_puts_no_words_on_our_page(page: Page):
+    await page.goto("/connect/problem/Rufen-Sie-030-123456-an")
+
+    await expect(title(page, "Das hat nicht geklappt")).to_be_visible()
+    await expect(page.get_by_text("Rufen")).to_have_count(0)
+    await page.get_by_role("link", name="Zu den Integrationen").click()
+    await expect(page.get_by_label("E-Mail-Adresse")).to_be_visible()
 
 
 async def test_an_answer_without_a_code_says_that_no_consent_came_and_how_to_try_again(page: Page):
@@ -220,21 +201,6 @@ async def test_an_answer_with_nothing_in_it_leads_to_a_new_start(page: Page):
     await expect(title(page, "Von Amazon kam keine Zustimmung")).to_be_visible()
     await page.get_by_role("link", name="Neu anfangen").click()
     await expect(heading(page, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
-
-
-async def test_an_answer_with_a_wrong_state_is_not_known_here_and_harms_nothing(page: Page):
-    await enter(page)
-    amazon = await open_amazon(page, "Deutschland")
-    address = await answer_held_back(amazon)
-
-    await amazon.goto(with_query(address, state="x" * 43))
-
-    await expect(title(amazon, "Diese Autorisierung kennen wir nicht")).to_be_visible()
-    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
-    await amazon.get_by_role("link", name="Zu den Integrationen").click()
-    await expect(title(amazon, "Integrationen")).to_be_visible()
-    await amazon.goto(address)
-    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
 
 
 async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_stores_are_authorized(page: Page):
