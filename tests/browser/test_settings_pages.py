@@ -50,10 +50,23 @@ async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_sh
     assert await page.get_by_text("Es gibt noch keinen Webhook.").is_visible()
 
 
-async def test_a_webhook_is_created_and_its_secret_shown_once_and_never_again(page: Page):
+async def test_a_webhook_is_created_once_its_address_is_one_its_secret_shown_once_and_the_audit_log_tells_it(
+    page: Page,
+):
     await open_signed_in(page, "/settings/webhooks")
     await expect(page.get_by_role("link", name="Einstellungen")).to_have_attribute("aria-current", "page")
     await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
+    await page.get_by_text("Webhook hinzufügen").click()
+    address = page.get_by_label("Adresse")
+    await address.fill("http://helpdesk.example/")
+    await page.get_by_label("Beschreibung").fill("Helpdesk")
+    await page.get_by_role("button", name="Hinzufügen").click()
+
+    # What was entered stays.
+    await expect(address).to_be_focused()
+    await expect(address).to_have_attribute("aria-invalid", "true")
+    await expect(page.get_by_label("Beschreibung")).to_have_value("Helpdesk")
+    await page.get_by_text("Webhook hinzufügen").click()
 
     secret = await add_webhook(page)
 
@@ -70,57 +83,26 @@ async def test_a_webhook_is_created_and_its_secret_shown_once_and_never_again(pa
     assert secret not in await page.content()
     await expect(page.get_by_test_id("webhook-secret")).to_have_count(0)
 
+    await page.get_by_role("link", name="Protokoll", exact=True).click()
 
-async def test_an_address_that_is_none_is_said_at_its_field_and_keeps_what_was_entered(page: Page):
-    await open_signed_in(page, "/settings/webhooks")
-    await page.get_by_text("Webhook hinzufügen").click()
-    address = page.get_by_label("Adresse")
-    await address.fill("http://helpdesk.example/")
-    await page.get_by_label("Beschreibung").fill("Helpdesk")
-    await page.get_by_role("button", name="Hinzufügen").click()
-
-    await expect(address).to_be_focused()
-    await expect(address).to_have_attribute("aria-invalid", "true")
-    await expect(page.get_by_label("Beschreibung")).to_have_value("Helpdesk")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    entries = page.get_by_test_id("audit-entry")
+    await expect(entries).to_have_count(2)
+    await expect(entries.first).to_contain_text("Hat einen Webhook angelegt.")
+    await expect(entries.last).to_contain_text("Hat sich angemeldet.")
+    await page.get_by_role("button", name="English").click()
+    await expect(entries.first).to_contain_text("Changed their own details.")
+    await expect(entries.nth(1)).to_contain_text("Created a webhook.")
 
 
-async def test_a_webhook_is_paused_tested_given_a_new_secret_and_deleted(page: Page):
+async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten_paused_tested_and_deleted(
+    page: Page, site: Site
+):
     await open_signed_in(page, "/settings/webhooks")
     first = await add_webhook(page)
     await page.get_by_role("button", name="Ich habe es hinterlegt").click()
     await expect(page.get_by_test_id("webhook-secret")).to_have_count(0)
-
-    await page.get_by_role("button", name="Pausieren: Helpdesk").click()
-    await expect(page.get_by_test_id("webhook-state")).to_contain_text("Pausiert seit")
-    await expect(page.get_by_role("button", name="Fortsetzen: Helpdesk")).to_be_focused()
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
-
-    await page.get_by_role("button", name="Testmeldung senden: Helpdesk").click()
-    delivery = page.get_by_test_id("delivery")
-    await expect(delivery).to_contain_text("Testmeldung")
-    await delivery.get_by_role("button", name="Erneut senden").click()
-    await expect(delivery).to_contain_text("Wird gleich gesendet")
-
-    await page.get_by_role("button", name="Geheimnis ersetzen: Helpdesk").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Geheimnis ersetzen").click()
-    second = page.get_by_test_id("webhook-secret")
-    await expect(second).to_contain_text("whsec_")
-    assert await second.inner_text() != first
-    await expect(page.get_by_text("gilt auch das bisherige Geheimnis")).to_be_visible()
-
-    await page.get_by_role("button", name="Löschen: Helpdesk").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Abbrechen").click()
-    await expect(page.get_by_test_id("webhook")).to_have_count(1)
-    await page.get_by_role("button", name="Löschen: Helpdesk").click()
-    await page.get_by_role("dialog").get_by_role("button", name="Löschen").click()
-    await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
-
-
-async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten(page: Page, site: Site):
-    await open_signed_in(page, "/settings/webhooks")
-    await add_webhook(page)
-    webhook = page.get_by_test_id("webhook")
+    webhook, state = page.get_by_test_id("webhook"), page.get_by_test_id("webhook-state")
     edit = page.get_by_role("button", name="Bearbeiten: Helpdesk")
 
     await edit.click()
@@ -154,21 +136,45 @@ async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten(pa
     async with site.sessions.begin() as session:
         assert await session.scalar(select(Webhook.url)) == f"{HELPDESK}/neu"
 
+    await page.get_by_role("button", name="Pausieren: Anderes").click()
+    await expect(state).to_contain_text("Pausiert seit")
+    await expect(page.get_by_role("button", name="Fortsetzen: Anderes")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(state).to_have_text("Läuft")
 
-async def test_what_was_just_done_is_in_the_audit_log(page: Page):
-    await open_signed_in(page, "/settings/webhooks")
-    await add_webhook(page)
+    await page.get_by_role("button", name="Testmeldung senden: Anderes").click()
+    delivery = page.get_by_test_id("delivery")
+    await expect(delivery).to_contain_text("Testmeldung")
+    await delivery.get_by_role("button", name="Erneut senden").click()
+    await expect(delivery).to_contain_text("Wird gleich gesendet")
 
-    await page.get_by_role("link", name="Protokoll", exact=True).click()
+    await page.get_by_role("button", name="Geheimnis ersetzen: Anderes").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Geheimnis ersetzen").click()
+    second = page.get_by_test_id("webhook-secret")
+    await expect(second).to_contain_text("whsec_")
+    assert await second.inner_text() != first
+    await expect(page.get_by_text("gilt auch das bisherige Geheimnis")).to_be_visible()
 
-    await expect(page.get_by_role("heading", level=1)).to_be_focused()
-    entries = page.get_by_test_id("audit-entry")
-    await expect(entries).to_have_count(2)
-    await expect(entries.first).to_contain_text("Hat einen Webhook angelegt.")
-    await expect(entries.last).to_contain_text("Hat sich angemeldet.")
-    await page.get_by_role("button", name="English").click()
-    await expect(entries.first).to_contain_text("Changed their own details.")
-    await expect(entries.nth(1)).to_contain_text("Created a webhook.")
+    # It ended with its creator's right.
+    async with site.sessions.begin() as session:
+        await session.execute(
+            update(Webhook)
+            .where(Webhook.account_id == site.account.id)
+            .values(disabled_at=func.now(), disabled_reason="creator")
+        )
+    await page.reload()
+    await expect(state).to_contain_text(
+        "Wer diesen Webhook angelegt oder seine Adresse zuletzt geändert hat, darf nicht mehr sehen"
+    )
+    await page.get_by_role("button", name="Fortsetzen: Anderes").click()
+    await expect(state).to_have_text("Läuft")
+
+    await page.get_by_role("button", name="Löschen: Anderes").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Abbrechen").click()
+    await expect(webhook).to_have_count(1)
+    await page.get_by_role("button", name="Löschen: Anderes").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Löschen").click()
+    await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
 
 
 async def test_the_audit_log_goes_on_page_by_page_and_shows_an_unknown_action_as_it_is(
@@ -301,25 +307,6 @@ async def test_of_the_settings_an_agent_is_shown_templates_and_tags_alone(page: 
     await expect(page.get_by_role("navigation", name="Einstellungen").get_by_role("link")).to_have_text(
         ["Vorlagen", "Schlagwörter"]
     )
-
-
-async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: Page, site: Site):
-    await open_signed_in(page, "/settings/webhooks")
-    await add_webhook(page)
-    await page.get_by_role("button", name="Ich habe es hinterlegt").click()
-    async with site.sessions.begin() as session:
-        await session.execute(
-            update(Webhook)
-            .where(Webhook.account_id == site.account.id)
-            .values(disabled_at=func.now(), disabled_reason="creator")
-        )
-    await page.reload()
-
-    await expect(page.get_by_test_id("webhook-state")).to_contain_text(
-        "Wer diesen Webhook angelegt oder seine Adresse zuletzt geändert hat, darf nicht mehr sehen"
-    )
-    await page.get_by_role("button", name="Fortsetzen: Helpdesk").click()
-    await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
 
 
 async def test_what_a_webhook_did_not_receive_is_sent_again_and_followed(page: Page, site: Site):
