@@ -5,7 +5,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-import pytest
 from playwright.async_api import Page, Route, expect
 from sqlalchemy import select
 
@@ -354,33 +353,34 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     await expect(page.get_by_test_id("conversation")).to_have_count(3)
 
 
-@pytest.mark.parametrize(
-    ("name", "asked", "choice"),
-    [
-        ("Zusammenführen", "**/conversations?*integration_id=*", "radio"),
-        ("Aufteilen", "**/messages?**", "checkbox"),
-    ],
-)
 async def test_a_dialog_opens_with_what_is_chosen_from_so_that_nothing_moves_under_the_pointer(
-    page: Page, site: Site, name: str, asked: str, choice: Literal["radio", "checkbox"]
+    page: Page, site: Site
 ):
     store = await make_store(site)
     await make_thread(site, store, "Und der Schirm?", order_id="303-2222222-2222222")
     conversation = await make_thread(site, store, "Wann kommt meine Lampe?", "Sie ist zerbrochen.")
     await open_signed_in(page, f"/inbox/{conversation.id}")
     await expect(page.get_by_role("article")).to_have_count(2)
-    held: asyncio.Queue[Route] = asyncio.Queue()
-    await page.route(asked, held.put)
     dialog = page.get_by_role("dialog")
+    choices: tuple[tuple[str, str, Literal["radio", "checkbox"]], ...] = (
+        ("Zusammenführen", "**/conversations?*integration_id=*", "radio"),
+        ("Aufteilen", "**/messages?**", "checkbox"),
+    )
+    for name, asked, choice in choices:
+        held: asyncio.Queue[Route] = asyncio.Queue()
+        await page.route(asked, held.put)
 
-    async with page.expect_request(asked):
-        await command(page, name)
-    route = await held.get()
+        async with page.expect_request(asked):
+            await command(page, name)
+        route = await held.get()
 
-    assert await dialog.count() == 0
-    await route.continue_()
-    await expect(dialog).to_be_visible()
-    assert await dialog.get_by_role(choice).count() > 0
+        assert await dialog.count() == 0
+        await route.continue_()
+        await expect(dialog).to_be_visible()
+        assert await dialog.get_by_role(choice).count() > 0
+        await page.unroute(asked)
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_have_count(0)
 
 
 async def merge_into_first(page: Page) -> None:
@@ -458,17 +458,32 @@ async def test_a_file_downloads_under_its_name_and_what_is_infected_does_not(pag
     await expect(files.last.get_by_role("link")).to_have_count(0)
 
 
-async def test_the_buyers_words_come_first_and_what_he_quotes_is_folded(page: Page, site: Site):
+async def test_a_message_shows_its_own_words_first_why_a_delivery_failed_and_that_a_check_is_tried_again(
+    page: Page, site: Site
+):
     store = await make_store(site)
-    conversation = await make_thread(site, store, is_unread=False)
+    quoting = await make_thread(site, store, is_unread=False)
+    failed = await make_thread(site, store, kind="delivery_failure")
+    unchecked = await make_thread(site, store, status="quarantine")
     async with site.sessions.begin() as session:
         await make_message(
-            session, site.keyring, conversation, text="Der Schirm hat einen Riss.", is_excerpt=True,
+            session, site.keyring, quoting, text="Der Schirm hat einen Riss.", is_excerpt=True,
             quoted_text="> Ihre Lampe ist unterwegs.", authenticity="authentic",
             authentication_results="mx.example; dkim=pass header.d=amazon.de",
         )  # fmt: skip
-        await make_message(session, site.keyring, conversation, text="Alles auf einmal", is_excerpt=False)
-    await open_signed_in(page, f"/inbox/{conversation.id}")
+        await make_message(session, site.keyring, quoting, text="Alles auf einmal", is_excerpt=False)
+        await make_message(
+            session, site.keyring, failed, kind="delivery_failure", failure_reason="sender_not_approved"
+        )
+        await make_message(session, site.keyring, failed, kind="delivery_failure", failure_reason="new_one")
+        await make_message(
+            session,
+            site.keyring,
+            unchecked,
+            authenticity="uncheckable",
+            authenticity_reason="dns_unavailable",
+        )
+    await open_signed_in(page, f"/inbox/{quoting.id}")
     whole, excerpt = page.get_by_role("article").first, page.get_by_role("article").last
 
     await expect(whole).to_contain_text("deshalb wird die E-Mail ganz gezeigt")
@@ -486,22 +501,16 @@ async def test_the_buyers_words_come_first_and_what_he_quotes_is_folded(page: Pa
     await excerpt.get_by_text("Technische Angaben").click()
     await expect(excerpt).to_contain_text("dkim=pass header.d=amazon.de")
 
-
-async def test_a_failed_delivery_says_why_and_what_helps(page: Page, site: Site):
-    store = await make_store(site)
-    conversation = await make_thread(site, store, kind="delivery_failure")
-    async with site.sessions.begin() as session:
-        await make_message(
-            session, site.keyring, conversation, kind="delivery_failure", failure_reason="sender_not_approved"
-        )
-        await make_message(
-            session, site.keyring, conversation, kind="delivery_failure", failure_reason="new_one"
-        )
-    await open_signed_in(page, f"/inbox/{conversation.id}")
-
+    await page.goto(f"/inbox/{failed.id}")
     await expect(page.get_by_role("article").last).to_contain_text("Absender nicht genehmigt")
     await expect(page.get_by_role("article").last).to_contain_text("Kommunikationsberechtigungen")
     await expect(page.get_by_role("article").first).to_contain_text("Eine Antwort wurde nicht zugestellt")
+
+    await page.goto(f"/inbox/{unchecked.id}?view=quarantine")
+    notice = page.get_by_test_id("not-authentic")
+    await expect(notice).to_contain_text("In Quarantäne: Echtheit nicht geprüft")
+    await expect(notice).to_contain_text("(DNS) blieb aus")
+    await expect(notice).to_contain_text("prüft sie von selbst immer wieder")
 
 
 async def test_who_may_only_view_is_offered_no_change_and_marks_nothing_read(page: Page, site: Site):
@@ -523,24 +532,6 @@ async def test_who_may_only_view_is_offered_no_change_and_marks_nothing_read(pag
     await expect(reason).to_contain_text("Freigeben kann sie, wer Nachrichten bearbeiten darf.")
     await expect(reason.get_by_role("button")).to_have_count(0)
     await expect(page.get_by_test_id("conversation")).to_contain_text("Ungelesen:")
-
-
-async def test_what_could_not_be_checked_says_that_it_is_tried_again(page: Page, site: Site):
-    conversation = await make_thread(site, await make_store(site), status="quarantine")
-    async with site.sessions.begin() as session:
-        await make_message(
-            session,
-            site.keyring,
-            conversation,
-            authenticity="uncheckable",
-            authenticity_reason="dns_unavailable",
-        )
-    await open_signed_in(page, f"/inbox/{conversation.id}?view=quarantine")
-
-    notice = page.get_by_test_id("not-authentic")
-    await expect(notice).to_contain_text("In Quarantäne: Echtheit nicht geprüft")
-    await expect(notice).to_contain_text("(DNS) blieb aus")
-    await expect(notice).to_contain_text("prüft sie von selbst immer wieder")
 
 
 async def test_a_search_without_a_hit_says_how_to_search_and_offers_to_look_everywhere(
