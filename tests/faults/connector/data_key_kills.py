@@ -175,7 +175,7 @@ class _Traffic:
                     keys.open(Place("messages", "body_text", row.id), row.body_text)
                 except SealBroken:
                     self.failed += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
 
 
 async def _counted(sessions: Sessions, keys: Keys, account_ids: list[UUID]) -> tuple[int, int, int]:

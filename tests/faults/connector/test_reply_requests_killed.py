@@ -7,7 +7,7 @@ from tests.conftest import Database, Keys
 from tests.faults.connector.reply_request_kills import answered_though_killed
 
 # `make soak` has 1,000 replies and 20 kills, and kills mail worker and PostgreSQL besides.
-REPLIES = 18
+REPLIES = 12
 KILLS = 1
 
 

@@ -88,12 +88,12 @@ async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
         try:
             async with (
                 Load(relay.port, clients=5, pause_seconds=0.1) as load,
-                Load(large.port, clients=3, name="large", pause_seconds=0.1) as large_load,
+                Load(large.port, clients=1, name="large", pause_seconds=0.1) as large_load,
             ):
                 await load.more("data 250", 20)
                 await backups.backup("base")
                 await load.more("data 250", 50)
-                await large_load.more("data 250", 20)
+                await large_load.more("data 250", 10)
                 before = [dict(each.accepted) for each in (load, large_load)]
                 [[point]] = await ask(own_database.postgres, "SELECT clock_timestamp()")
                 await _purge(own_database, keys)

@@ -16,7 +16,7 @@ from tests.faults.mailrelay.worker import all_delivered, worker_process
 from tests.integration.mailrelay.delivery.conftest import accepted_row, mail, make_store
 from tests.signing import signed
 
-MAILS = 300
+MAILS = 150
 CLAIMED = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
