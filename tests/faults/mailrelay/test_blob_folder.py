@@ -31,31 +31,18 @@ async def small_folder(tmp_path: Path) -> AsyncIterator[Keys]:
     await asyncio.to_thread(subprocess.run, ["/bin/umount", "--lazy", folder], check=True)
 
 
-async def test_a_full_folder_is_told_as_452_until_there_is_room(
-    database: Database, small_folder: Keys, tmp_path: Path
-):
-    async with (
-        running(database, small_folder, tmp_path / "log", inline_limit_bytes="1000") as relay,
-        Load(relay.port, clients=10) as load,
-    ):
-        await load.more("data 452", 20)
-        assert await mount("-o", "remount,size=100m", str(small_folder.blob_folder))
-        await load.more("data 250", 30)
-
-    assert load.codes["data 451"] == 0
-    await assert_nothing_lost("blob folder full", database, small_folder, load)
-
-
-async def test_a_folder_that_is_read_only_is_told_as_451_until_it_is_not(
+async def test_a_full_folder_is_told_as_452_until_there_is_room_and_a_read_only_one_as_451_until_it_is_not(
     database: Database, small_folder: Keys, tmp_path: Path
 ):
     folder = str(small_folder.blob_folder)
-    assert await mount("-o", "remount,size=100m", folder)
     async with (
         running(database, small_folder, tmp_path / "log", inline_limit_bytes="1000") as relay,
-        Load(relay.port, clients=10) as load,
+        Load(relay.port, clients=10, pause_seconds=0.02) as load,
     ):
-        await load.more("data 250", 20)
+        await load.more("data 452", 20)
+        assert await mount("-o", "remount,size=100m", folder)
+        await load.more("data 250", 30)
+        assert load.codes["data 451"] == 0
         async with asyncio.timeout(20):
             while not await mount("-o", "remount,ro", folder):
                 pass  # refused while a file is being written
@@ -63,4 +50,4 @@ async def test_a_folder_that_is_read_only_is_told_as_451_until_it_is_not(
         assert await mount("-o", "remount,rw", folder)
         await load.more("data 250", 30)
 
-    await assert_nothing_lost("blob folder read-only", database, small_folder, load)
+    await assert_nothing_lost("blob folder full, then read-only", database, small_folder, load)

@@ -10,7 +10,7 @@ from shared.driver import asyncpg_dsn
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.counting import assert_nothing_lost, assert_right
 from tests.faults.mailrelay.kills import postgresql_ended, relay_killed
-from tests.faults.mailrelay.load import Load, running
+from tests.faults.mailrelay.load import Load, RelayProcess, make_address, running, started
 
 # `make soak` kills it ten times.
 KILLS = 1
@@ -34,14 +34,13 @@ async def test_a_relay_that_starts_without_its_database_says_451_until_it_is_the
     own_database: Database, keys: Keys, tmp_path: Path
 ):
     server = own_database.postgres
-    async with running(own_database, keys, tmp_path / "relay.log") as relay:
-        await relay.kill()
-        await asyncio.to_thread(server.stop)
-        await relay.start()
-        async with Load(relay.port, clients=1) as load:
-            await load.more("RCPT 451", 3)
-            await asyncio.to_thread(server.start_again)
-            await load.more("data 250", 3)
+    await make_address(own_database, keys)
+    relay = RelayProcess(own_database, keys, tmp_path / "relay.log")
+    await asyncio.to_thread(server.stop)
+    async with started(relay), Load(relay.port, clients=1) as load:
+        await load.more("RCPT 451", 3)
+        await asyncio.to_thread(server.start_again)
+        await load.more("data 250", 3)
 
     await assert_nothing_lost("started without PostgreSQL", own_database, keys, load)
 
