@@ -16,7 +16,7 @@ from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
 from tests.faults.mailrelay.counting import assert_nothing_lost, assert_right
 from tests.faults.mailrelay.faults import clock_jumped
-from tests.faults.mailrelay.load import Load, reachable, running, stored
+from tests.faults.mailrelay.load import Load, running, stored
 from tests.faults.mailrelay.worker import worker_process
 from tests.integration.mailrelay.accepting import connect
 from tests.no_tls import NO_AUTHORITIES
@@ -47,19 +47,6 @@ async def test_mail_is_accepted_and_shown_through_every_jump(
         assert numbers == sorted(numbers)
 
 
-async def test_a_silent_session_ends_in_time_though_the_clock_was_put_back(
-    database: Database, keys: Keys, tmp_path: Path, jumping: Clock
-):
-    async with running(
-        database, keys, tmp_path / "log", jumping.environment, idle_timeout_seconds="2"
-    ) as relay:
-        await reachable(relay)
-        client = await connect(relay.port)
-        jumping.jump("-1d")
-        assert (await client.reply()).startswith("421 ")
-        client.writer.close()
-
-
 async def test_a_mail_worker_a_month_ahead_sweeps_no_blobs(database: Database, keys: Keys, jumping: Clock):
     jumping.jump("+35d")
     port = free_port()
@@ -80,17 +67,21 @@ async def test_a_mail_worker_a_month_ahead_sweeps_no_blobs(database: Database, k
     assert shown["replyco_blobs_swept_total"] == "0.0"
 
 
-async def test_an_id_of_a_month_without_a_partition_costs_no_mail(
+async def test_an_id_of_a_month_without_a_partition_costs_no_mail_and_a_silent_session_ends_though_the_clock_is_put_back(
     database: Database, keys: Keys, tmp_path: Path, jumping: Clock
 ):
     jumping.jump(OUTSIDE_OF_THE_MONTHS[0])
-    async with (
-        running(database, keys, tmp_path / "log", jumping.environment) as relay,
-        Load(relay.port, clients=5, pause_seconds=0.02) as load,
-    ):
-        for jump in OUTSIDE_OF_THE_MONTHS:
-            jumping.jump(jump)
-            await load.more("data 250", 20)
+    async with running(
+        database, keys, tmp_path / "log", jumping.environment, idle_timeout_seconds="2"
+    ) as relay:
+        async with Load(relay.port, clients=5, pause_seconds=0.02) as load:
+            for jump in OUTSIDE_OF_THE_MONTHS:
+                jumping.jump(jump)
+                await load.more("data 250", 20)
+        client = await connect(relay.port)
+        jumping.jump("-1d")
+        assert (await client.reply()).startswith("421 ")
+        client.writer.close()
 
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     tables = await connection.fetch("SELECT DISTINCT tableoid::regclass::text AS name FROM accepted_mail")
