@@ -47,6 +47,7 @@ from tests.faults.mailrelay.counting import Count
 from tests.faults.mailrelay.crowd import peak_mb
 from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, postgresql_ended, relay_killed, survived
+from tests.faults.mailrelay.large_at_once import large_at_once
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
 from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
 from tests.faults.mailrelay.one_address import crowded_by_one
@@ -328,6 +329,16 @@ async def _one_address(environment: Environment) -> Outcome:
     return _outcome(count, connections=connections)
 
 
+async def _large_mails(environment: Environment) -> Outcome:
+    folder = environment.folder / uuid4().hex
+    folder.mkdir()
+    large = await large_at_once(
+        await environment.database(), environment.keys, folder, megabytes=20, budget_mb=256
+    )
+    accepted = large.with_size["250"] + large.without_size["250"]
+    return Outcome(large.is_right, {"accepted": accepted, "grown_mb": round(large.grown_mb)})
+
+
 async def _slow(environment: Environment) -> Outcome:
     count = await slowed(
         await environment.database(),
@@ -569,6 +580,7 @@ ROUNDS: Mapping[str, Round] = {
     "relay-kills": _relay_kills,
     "postgresql-ends": _postgresql_ends,
     "one-address": _one_address,
+    "large-mails": _large_mails,
     "database-away-stopped": _database_away(STOPPED),
     "database-away-silent": _database_away(SILENT),
     **{f"rolling-restart-{number}": _rolling_restart for number in range(1, 4)},
