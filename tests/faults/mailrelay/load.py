@@ -40,9 +40,9 @@ class Mail(NamedTuple):
     raw: bytes
 
     @classmethod
-    def new(cls, mail_id: str) -> Self:
+    def new(cls, mail_id: str, *, body_bytes: int = 3000) -> Self:
         head = f"Message-ID: <{mail_id}@load.example>\r\n\r\n"
-        return cls(mail_id, f"{head}{os.urandom(1500).hex()}\r\n".encode())
+        return cls(mail_id, f"{head}{os.urandom(body_bytes // 2).hex()}\r\n".encode())
 
     @property
     def digest(self) -> str:
@@ -65,6 +65,7 @@ class Load:
         source: str = "127.0.0.1",
         tls: ssl.SSLContext | None = None,
         pause_seconds: float = 0,
+        body_bytes: int = 3000,
     ) -> None:
         self._port = port
         self._name = name
@@ -72,6 +73,7 @@ class Load:
         self._clients = clients
         self._tls = tls
         self._pause_seconds = pause_seconds
+        self._body_bytes = body_bytes
         self.offered: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Condition()
@@ -97,7 +99,10 @@ class Load:
             await self._changed.wait_for(lambda: self.codes[code] >= target)
 
     async def _client(self, number: int) -> None:
-        mails = (Mail.new(f"{self._name}{number}-{count}") for count in itertools.count(1))
+        mails = (
+            Mail.new(f"{self._name}{number}-{count}", body_bytes=self._body_bytes)
+            for count in itertools.count(1)
+        )
         mail = next(mails)
         while True:
             is_greeted = False

@@ -29,7 +29,7 @@ from tests.factories import (
 )
 from tests.faults.mailrelay.backups import Backups, ask, output_of
 from tests.faults.mailrelay.counting import assert_right, counted
-from tests.faults.mailrelay.load import ADDRESS, Load, RelayProcess, reachable, running
+from tests.faults.mailrelay.load import ADDRESS, Load, running
 from tests.integration.mailrelay.accepting import DOMAIN, connect, running_relay
 
 _GRANTS = (
@@ -81,26 +81,20 @@ async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
     folder = scratch / uuid4().hex[:8]
     backups = await Backups.set_up(own_database, keys, folder)
     await _with_an_order_that_is_over_and_a_reply_to_send(own_database, keys)
-    async with running(own_database, keys, tmp_path / "relay.log") as relay:
-        large = RelayProcess(own_database, keys, tmp_path / "large.log", inline_limit_bytes="1000")
-        await large.start()
-        await reachable(large)
-        try:
-            async with (
-                Load(relay.port, clients=5, pause_seconds=0.1) as load,
-                Load(large.port, clients=1, name="large", pause_seconds=0.1) as large_load,
-            ):
-                await load.more("data 250", 20)
-                await backups.backup("base")
-                await load.more("data 250", 50)
-                await large_load.more("data 250", 10)
-                before = [dict(each.accepted) for each in (load, large_load)]
-                [[point]] = await ask(own_database.postgres, "SELECT clock_timestamp()")
-                await _purge(own_database, keys)
-                await _with_an_address_made_since(own_database, keys)
-                await load.more("data 250", 50)
-        finally:
-            await large.kill()
+    async with (
+        running(own_database, keys, tmp_path / "relay.log", inline_limit_bytes="4000") as relay,
+        Load(relay.port, clients=5, pause_seconds=0.1) as load,
+        Load(relay.port, clients=1, name="large", pause_seconds=0.1, body_bytes=5000) as large_load,
+    ):
+        await load.more("data 250", 20)
+        await backups.backup("base")
+        await load.more("data 250", 50)
+        await large_load.more("data 250", 10)
+        before = [dict(each.accepted) for each in (load, large_load)]
+        [[point]] = await ask(own_database.postgres, "SELECT clock_timestamp()")
+        await _purge(own_database, keys)
+        await _with_an_address_made_since(own_database, keys)
+        await load.more("data 250", 50)
     assert await _orders(own_database) == 0
     await backups.archive_everything()
     await backups.backup("blobs")
