@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -322,25 +323,31 @@ async def test_what_has_not_arrived_is_seen_from_any_page_with_its_cure_and_what
     await expect(count).to_have_text("")
 
 
-@pytest.mark.parametrize(("key", "path", "shown"), [("r", "replies", "reply"), ("n", "notes", "note")])
-async def test_what_is_typed_while_a_text_is_being_sent_stays(
-    page: Page, thread: Conversation, key: str, path: str, shown: str
-):
+async def test_what_is_typed_while_a_text_is_being_sent_stays(page: Page, thread: Conversation):
     await open_thread(page, thread)
-    held: asyncio.Queue[Route] = asyncio.Queue()
-    await page.route(
-        f"**/conversations/*/{path}",
-        lambda route: held.put(route) if route.request.method == "POST" else route.continue_(),
-    )
     typed = boxes(page).locator("textarea:visible")
+    for key, path, shown in (("n", "notes", "note"), ("r", "replies", "reply")):
+        held: asyncio.Queue[Route] = asyncio.Queue()
+        await page.route(f"**/conversations/*/{path}", partial(_hold_posts, held))
 
-    await page.keyboard.press(key)
-    await page.keyboard.type("Sie ist unterwegs.")
-    await page.keyboard.press("Control+Enter")
-    route = await held.get()
-    await page.keyboard.type(" Und der Schirm?")
-    await route.continue_()
+        await page.keyboard.press(key)
+        await expect(typed).to_be_focused()
+        await expect(typed).to_have_value("")
+        await page.keyboard.type("Sie ist unterwegs.")
+        await page.keyboard.press("Control+Enter")
+        route = await held.get()
+        await page.keyboard.type(" Und der Schirm?")
+        await route.continue_()
 
-    await expect(page.get_by_test_id(shown)).to_contain_text("Sie ist unterwegs.")
-    await expect(typed).to_have_value("Und der Schirm?")
-    await expect(typed).to_be_focused()
+        await expect(page.get_by_test_id(shown)).to_contain_text("Sie ist unterwegs.")
+        await expect(typed).to_have_value("Und der Schirm?")
+        await expect(typed).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(typed).not_to_be_focused()
+
+
+async def _hold_posts(held: asyncio.Queue[Route], route: Route) -> None:
+    if route.request.method == "POST":
+        await held.put(route)
+    else:
+        await route.continue_()
