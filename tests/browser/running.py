@@ -82,15 +82,17 @@ async def german_page(browser: Browser, url: str) -> AsyncIterator[Page]:
 
 
 @asynccontextmanager
-async def _running(server: uvicorn.Server) -> AsyncIterator[None]:
-    task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+async def _running(*servers: uvicorn.Server) -> AsyncIterator[None]:
+    serving = [asyncio.create_task(server.serve()) for server in servers]
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn offers nothing to wait for
         await asyncio.sleep(0.02)
     try:
         yield
     finally:
-        server.should_exit = True
-        await task
+        # To end takes each a fifth of a second, in which nothing happens: all at once.
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*serving)
 
 
 def _config(app: FastAPI, port: int) -> uvicorn.Config:
@@ -161,9 +163,7 @@ async def site_over(
             general_admin="none",
         )
     app = create_app(settings, Passwords(CHEAP_HASHER), engine=engine)
+    connector = Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)
     sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
-    async with (
-        _running(Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)),
-        _running(sandbox),
-    ):
+    async with _running(connector, sandbox):
         yield Site(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", sessions, keyring, account)
