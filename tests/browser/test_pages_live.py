@@ -190,8 +190,14 @@ async def test_nothing_is_wider_than_a_small_phone(page: Page, site: Site):
     assert max(widths.values()) <= 360, widths
 
 
+async def list_is_read(page: Page) -> None:
+    """All that the page consists of is here."""
+    await expect(page.get_by_role("heading", name="Noch kein Store verbunden")).to_be_visible()
+
+
 async def test_the_network_banner_comes_and_goes_by_itself(page: Page):
     await open_signed_in(page)
+    await list_is_read(page)
     banner = page.get_by_text("Replyco ist gerade nicht erreichbar. Wir versuchen es von selbst weiter")
     await page.context.set_offline(True)
     await page.get_by_role("link", name="Posteingang").click()
@@ -205,6 +211,8 @@ async def test_the_network_banner_comes_and_goes_by_itself(page: Page):
 
 async def test_an_answer_that_comes_late_does_not_say_that_the_network_is_back(page: Page):
     await open_signed_in(page)
+    # Else what this page asks is taken for a question of the next one.
+    await page.wait_for_load_state("networkidle")
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -215,6 +223,7 @@ async def test_an_answer_that_comes_late_does_not_say_that_the_network_is_back(p
     await page.route("**/api/v1/replies/counts*", hold)
     await page.reload()
     await asked.wait()
+    await list_is_read(page)
     banner = page.get_by_text("Replyco ist gerade nicht erreichbar. Wir versuchen es von selbst weiter")
     await page.context.set_offline(True)
     await page.get_by_role("link", name="Posteingang").click()
