@@ -29,12 +29,12 @@ async def _client(port: int) -> Client:
 
 async def test_killed_between_blob_and_row(database: Database, keys: Keys, tmp_path: Path):
     blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
-    [today] = await blobs.days() or [f"{datetime.now(UTC):%Y%m%d}"]
 
-    async def keys_of_today() -> set[str]:
-        return set(await blobs.list_day(today, after="", limit=1000)) if await blobs.days() else set()
+    async def stored_keys() -> set[str]:
+        days = await blobs.days()
+        return {key for day in days for key in await blobs.list_day(day, after="", limit=1_000_000)}
 
-    before = await keys_of_today()
+    before = await stored_keys()
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     async with running(database, keys, tmp_path / "relay.log") as relay:
         client = await asyncio.wait_for(_client(relay.port), 20)
@@ -44,19 +44,19 @@ async def test_killed_between_blob_and_row(database: Database, keys: Keys, tmp_p
         await owner.execute("LOCK TABLE accepted_mail")  # the row waits here
         client.send(b"x\r\n" * 200_000 + b".\r\n")
         async with asyncio.timeout(20):
-            while await keys_of_today() == before:  # noqa: ASYNC110 - another process; there is no event to await
+            while await stored_keys() == before:  # noqa: ASYNC110 - another process; there is no event to await
                 await asyncio.sleep(0.02)
         await relay.kill()
         client.writer.close()
         await lock.rollback()
 
-    [waste] = await keys_of_today() - before
+    [waste] = await stored_keys() - before
     assert await owner.fetchval("SELECT count(*) FROM accepted_mail WHERE blob_key = $1", waste) == 0
     await owner.close()
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
     in_two_days = datetime.now(UTC) + timedelta(days=2)
     metrics = DeliveryMetrics(CollectorRegistry())
     await sweep(blobs, create_sessions(engine), metrics, now=in_two_days, confirm_seconds=0)
-    assert waste not in await keys_of_today()
+    assert waste not in await stored_keys()
     blobs.close()
     await engine.dispose()

@@ -62,7 +62,7 @@ class Accounts:
 
     async def blob_count(self) -> int:
         days = await self.blobs.days()
-        return sum([len(await self.blobs.list_day(day, after="", limit=1000)) for day in days])
+        return sum([len(await self.blobs.list_day(day, after="", limit=1_000_000)) for day in days])
 
 
 @pytest.fixture
