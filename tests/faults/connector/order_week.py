@@ -237,7 +237,8 @@ def _troubles(world: _World) -> list[_Trouble]:
         trouble(0.20, 0.45, "orders-forbidden", 2),
         trouble(0.25, 0.27, "token-503-html"),
         trouble(0.30, 0.36, "api-429", 1),
-        trouble(0.40, 0.40 + regress, "orders-regress", 0),
+        # Not the store of `orders-forbidden`, which of two stores is that of number 0: nobody would see it.
+        trouble(0.40, 0.40 + regress, "orders-regress", 3),
         trouble(0.46, 0.50, "orders-page-token-expired"),
         trouble(0.52, 0.53, "api-security-token-expired"),
         trouble(0.60, 0.64, "outage"),
