@@ -13,15 +13,18 @@ async def everything_is_drawn(page: Page) -> None:
 
 
 class Late:
-    """The first request to an address: its answer is held when the server has given it, and all later ones go their way."""
+    """The first request of its kind to an address: its answer is held when the server has given it, and all others go their way.
 
-    def __init__(self, page: Page, pattern: str) -> None:
-        self._page, self._pattern = page, pattern
+    Whatever a page sends, it also reads again whenever its stream of events opens, which on a slow machine is late.
+    """
+
+    def __init__(self, page: Page, pattern: str, method: str) -> None:
+        self._page, self._pattern, self._method = page, pattern, method
         self._held: asyncio.Future[tuple[Route, APIResponse]] = asyncio.get_running_loop().create_future()
         self._is_taken = False
 
     async def take(self, route: Route) -> None:
-        if self._is_taken:
+        if self._is_taken or route.request.method != self._method:
             return await route.continue_()
         self._is_taken = True
         self._held.set_result((route, await route.fetch()))
@@ -39,7 +42,7 @@ class Late:
         await self._page.unroute(self._pattern)
 
 
-async def late(page: Page, pattern: str) -> Late:
-    held = Late(page, pattern)
+async def late(page: Page, pattern: str, *, method: str = "GET") -> Late:
+    held = Late(page, pattern, method)
     await page.route(pattern, held.take)
     return held

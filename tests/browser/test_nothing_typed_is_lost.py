@@ -75,7 +75,7 @@ async def test_what_is_typed_for_the_next_one_while_one_is_added_stays(page: Pag
             await form.get_by_label("Neue Nachricht").check()
         typed = form.get_by_role("textbox", name=field)
         await typed.focus()
-        answer = await late(page, f"**/api/v1/{api}")
+        answer = await late(page, f"**/api/v1/{api}", method="POST")
 
         await page.keyboard.press("Enter")
         await answer.answered()

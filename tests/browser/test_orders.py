@@ -264,7 +264,7 @@ async def test_who_goes_back_before_an_order_is_there_sees_the_list_and_what_cha
     await expect(page).to_have_title("Bestellungen · Replyco")
 
     await page.unroute_all()
-    conversations = await late(page, "**/api/v1/conversations/search")
+    conversations = await late(page, "**/api/v1/conversations/search", method="POST")
     await row.click()
     await conversations.answered()
     # The event that the list follows is the order's, too.

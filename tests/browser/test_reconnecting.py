@@ -146,7 +146,7 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page,
     await _enter_smtp_server(page, site)
 
     # What a test has shown is not said of what is typed since.
-    tested = await late(page, "**/smtp-configuration/test")
+    tested = await late(page, "**/smtp-configuration/test", method="POST")
     await page.get_by_role("button", name="Testen").click()
     await tested.answered()
     await page.get_by_label("Port").fill("465")
@@ -156,7 +156,7 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page,
     await page.get_by_role("button", name="Testen").click()
     await expect(page.locator(".smtp .notice-bad")).to_be_visible()
     await page.get_by_role("button", name="Speichern").click()
-    saved = await late(page, "**/smtp-configuration")
+    saved = await late(page, "**/smtp-configuration", method="PUT")
     await page.get_by_role("dialog").get_by_role("button", name="Trotzdem speichern").click()
     await saved.answered()
     await page.get_by_label("Benutzername").fill("lager")

@@ -44,7 +44,7 @@ async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_
     await page.get_by_role("button", name="Aussteller prüfen").press("Enter")
     await expect(main.get_by_text("Der Anbieter antwortet")).to_be_visible()
     # It is not said of what is typed since.
-    tested = await late(page, "**/single-sign-on/test")
+    tested = await late(page, "**/single-sign-on/test", method="POST")
     await page.get_by_role("button", name="Aussteller prüfen").press("Enter")
     await tested.answered()
     await page.get_by_label("Aussteller (Issuer)").fill("https://other.example/")
@@ -68,7 +68,7 @@ async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_
         await rule.get_by_label("Gruppe").fill(group)
         for area in areas:
             await rule.get_by_label(area).select_option("edit")
-    saved = await late(page, "**/account/single-sign-on")
+    saved = await late(page, "**/account/single-sign-on", method="PUT")
     await page.get_by_role("button", name="Speichern").press("Enter")
     await saved.answered()
     await page.get_by_label("Domain", exact=True).fill("seller.example")
