@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,57 +41,48 @@ TEMPORARY = Verdict(Authenticity.UNCHECKABLE, "dns_unavailable", is_temporary=Tr
 _ANSWER_SECONDS = 20.0
 
 
-class Clock:
-    now = 1000.0
+class Dns:
+    """A name server that a test changes, and what asks it."""
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self, server: NameServer) -> None:
+        self.zone = server.zone
+        self._now = 1000.0
+        self.resolver = NameServers(
+            [server.address],
+            DnsMetrics(CollectorRegistry()),
+            question_seconds=_ANSWER_SECONDS,
+            now=lambda: self._now,
+        )
+
+    def goes_away(self) -> None:
+        """It answers no more. To wait for it would tell nothing."""
+        self.zone.is_dead = True
+        self._wait_for_answers(0.1)
+
+    async def comes_back(self) -> None:
+        """It answers again, and what was asked meanwhile is forgotten."""
+        await asyncio.gather(*self.resolver._pending.values())
+        self.zone.is_dead = False
+        self._wait_for_answers(_ANSWER_SECONDS)
+        self._now += 60
+
+    def _wait_for_answers(self, seconds: float) -> None:
+        self.resolver._question_seconds = seconds
+        self.resolver._resolver.timeout = min(2.0, seconds)
 
 
 @pytest.fixture
-def dns() -> Iterator[NameServer]:
+async def dns() -> AsyncIterator[Dns]:
     with name_server() as server:
-        yield server
+        dns = Dns(server)
+        yield dns
+        await dns.resolver.close()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    """What the name servers' answers are remembered by."""
-    return Clock()
-
-
-@pytest.fixture
-async def servers(dns: NameServer, clock: Clock) -> AsyncIterator[NameServers]:
-    servers = NameServers(
-        [dns.address], DnsMetrics(CollectorRegistry()), question_seconds=_ANSWER_SECONDS, now=clock
-    )
-    yield servers
-    await servers.close()
-
-
-@pytest.fixture
-async def watched(delivery: Delivery, servers: NameServers) -> Delivery:
+async def watched(delivery: Delivery, dns: Dns) -> Delivery:
     """A worker with a name server that this test changes."""
-    return replace(delivery, resolver=servers)
-
-
-def lose(dns: NameServer, servers: NameServers) -> None:
-    """The name server answers no more. To wait for it would tell nothing."""
-    dns.zone.is_dead = True
-    _wait_for_answers(servers, 0.1)
-
-
-async def return_of(dns: NameServer, servers: NameServers, clock: Clock) -> None:
-    """The name server answers again, and what was asked meanwhile is forgotten."""
-    await asyncio.gather(*servers._pending.values())
-    dns.zone.is_dead = False
-    _wait_for_answers(servers, _ANSWER_SECONDS)
-    clock.now += 60
-
-
-def _wait_for_answers(servers: NameServers, seconds: float) -> None:
-    servers._question_seconds = seconds
-    servers._resolver.timeout = min(2.0, seconds)
+    return replace(delivery, resolver=dns.resolver)
 
 
 @pytest.fixture
@@ -175,7 +166,7 @@ async def test_a_changed_mail_is_kept_apart(delivery: Delivery, accept_forged: A
 
 
 async def test_a_stranger_asks_nothing_of_the_dns(
-    watched: Delivery, dns: NameServer, servers: NameServers, accept: Accept, sessions: Sessions
+    watched: Delivery, dns: Dns, accept: Accept, sessions: Sessions
 ):
     await accept(b"From: shop@stranger.example\r\nSubject: Hello\r\n\r\nHello\r\n")
     await deliver_due(watched)
@@ -185,7 +176,7 @@ async def test_a_stranger_asks_nothing_of_the_dns(
     assert dns.zone.asked == []
 
 
-async def test_a_second_mail_of_a_signer_asks_nothing(watched: Delivery, dns: NameServer, accept: Accept):
+async def test_a_second_mail_of_a_signer_asks_nothing(watched: Delivery, dns: Dns, accept: Accept):
     await accept(mail("buyer-question"))
     await deliver_due(watched)
     asked = len(dns.zone.asked)
@@ -198,21 +189,14 @@ async def test_a_second_mail_of_a_signer_asks_nothing(watched: Delivery, dns: Na
 
 
 async def test_a_mail_waits_for_a_dns_that_is_away_and_spends_no_attempt(
-    *,
-    watched: Delivery,
-    dns: NameServer,
-    servers: NameServers,
-    clock: Clock,
-    accept: Accept,
-    sessions: Sessions,
-    owner: Sessions,
+    watched: Delivery, dns: Dns, accept: Accept, sessions: Sessions, owner: Sessions
 ):
-    lose(dns, servers)
+    dns.goes_away()
     mail_id = await accept(mail("buyer-question"))
     await deliver_due(watched)
     assert await waiting(sessions, mail_id) == (MailState.ACCEPTED, 0, "authenticity_unchecked")
 
-    await return_of(dns, servers, clock)
+    await dns.comes_back()
     await make_old(owner, timedelta(seconds=30))
     await deliver_due(watched)
 
@@ -221,9 +205,9 @@ async def test_a_mail_waits_for_a_dns_that_is_away_and_spends_no_attempt(
 
 
 async def test_a_whole_batch_finds_out_once_that_the_dns_is_away(
-    watched: Delivery, dns: NameServer, servers: NameServers, accept: Accept, sessions: Sessions
+    watched: Delivery, dns: Dns, accept: Accept, sessions: Sessions
 ):
-    lose(dns, servers)
+    dns.goes_away()
     for number in range(30):
         await accept(mail("buyer-question") + b"%d\r\n" % number)
 
@@ -235,15 +219,9 @@ async def test_a_whole_batch_finds_out_once_that_the_dns_is_away(
 
 
 async def test_after_ten_minutes_it_is_shown_as_what_could_not_be_checked(
-    *,
-    watched: Delivery,
-    dns: NameServer,
-    servers: NameServers,
-    accept: Accept,
-    sessions: Sessions,
-    owner: Sessions,
+    watched: Delivery, dns: Dns, accept: Accept, sessions: Sessions, owner: Sessions
 ):
-    lose(dns, servers)
+    dns.goes_away()
     mail_id = await accept(mail("buyer-question"))
     await make_old(owner, PATIENCE)
 
@@ -278,25 +256,18 @@ async def test_a_copy_that_proves_nothing_does_not_swallow_the_true_mail_behind_
 
 
 async def test_a_true_copy_that_nobody_can_check_yet_is_checked_until_it_proves_the_message(
-    *,
-    watched: Delivery,
-    dns: NameServer,
-    servers: NameServers,
-    clock: Clock,
-    accept: Accept,
-    sessions: Sessions,
-    owner: Sessions,
+    watched: Delivery, dns: Dns, accept: Accept, sessions: Sessions, owner: Sessions
 ):
     await accept(mail("buyer-question"))
     await deliver_due(replace(watched, resolver=_NoRecords()))
-    lose(dns, servers)
+    dns.goes_away()
     true_copy = await accept(mail("buyer-question"))
     await make_old(owner, PATIENCE)
 
     await deliver_due(watched)
     meanwhile, quarantine = await only_message(sessions)
     still_waits = await waiting(sessions, true_copy)
-    await return_of(dns, servers, clock)
+    await dns.comes_back()
     await make_old(owner, PATIENCE)
     await deliver_due(watched)
 
@@ -309,17 +280,11 @@ async def test_a_true_copy_that_nobody_can_check_yet_is_checked_until_it_proves_
 
 
 async def test_a_copy_that_nobody_could_check_for_a_week_is_checked_no_more(
-    *,
-    watched: Delivery,
-    dns: NameServer,
-    servers: NameServers,
-    accept: Accept,
-    sessions: Sessions,
-    owner: Sessions,
+    watched: Delivery, dns: Dns, accept: Accept, sessions: Sessions, owner: Sessions
 ):
     await accept(mail("buyer-question"))
     await deliver_due(replace(watched, resolver=_NoRecords()))
-    lose(dns, servers)
+    dns.goes_away()
     copy = await accept(mail("buyer-question"))
     await make_old(owner, timedelta(days=8))
 
@@ -331,21 +296,13 @@ async def test_a_copy_that_nobody_could_check_for_a_week_is_checked_no_more(
 
 
 @pytest.fixture
-async def unchecked(
-    *,
-    watched: Delivery,
-    dns: NameServer,
-    servers: NameServers,
-    clock: Clock,
-    accept: Accept,
-    owner: Sessions,
-) -> Delivery:
+async def unchecked(watched: Delivery, dns: Dns, accept: Accept, owner: Sessions) -> Delivery:
     """A worker that has put a true mail into quarantine, because the DNS was away; now it is back."""
-    lose(dns, servers)
+    dns.goes_away()
     await accept(mail("buyer-question"))
     await make_old(owner, PATIENCE)
     await deliver_due(watched)
-    await return_of(dns, servers, clock)
+    await dns.comes_back()
     return watched
 
 
@@ -380,7 +337,7 @@ async def test_a_second_look_lets_a_true_mail_out(unchecked: Delivery, sessions:
 
 
 async def test_a_second_look_keeps_a_forged_mail_in(
-    unchecked: Delivery, dns: NameServer, sessions: Sessions, owner: Sessions
+    unchecked: Delivery, dns: Dns, sessions: Sessions, owner: Sessions
 ):
     dns.zone.text("test._domainkey.amazon.de", "v=DKIM1; p=")
 
@@ -392,9 +349,9 @@ async def test_a_second_look_keeps_a_forged_mail_in(
 
 
 async def test_a_second_look_that_is_not_answered_is_followed_by_a_third(
-    unchecked: Delivery, dns: NameServer, servers: NameServers, sessions: Sessions, owner: Sessions
+    unchecked: Delivery, dns: Dns, sessions: Sessions, owner: Sessions
 ):
-    lose(dns, servers)
+    dns.goes_away()
 
     await recheck(unchecked, owner)
 
