@@ -119,6 +119,8 @@ class Load:
                         if mail.id in self.accepted:
                             mail = next(mails)
                             await asyncio.sleep(self._pause_seconds)
+                        else:
+                            await asyncio.sleep(_PAUSE_SECONDS)
                 finally:
                     writer.close()
             except (OSError, EOFError):
@@ -136,7 +138,6 @@ class Load:
         await self._say(reader, writer, "RSET")
         await self._say(reader, writer, "MAIL FROM:<buyer@marketplace.amazon.de>")
         if await self._say(reader, writer, f"RCPT TO:<{ADDRESS}>") != "250":
-            await asyncio.sleep(_PAUSE_SECONDS)
             return
         await self._say(reader, writer, "DATA")
         self.offered[mail.id] = mail.digest
@@ -147,8 +148,6 @@ class Load:
         async with self._changed:
             self.codes[f"data {code}"] += 1
             self._changed.notify_all()
-        if code != "250":
-            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _say(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str) -> str:
         writer.write(line.encode() + b"\r\n")
