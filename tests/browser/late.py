@@ -45,4 +45,20 @@ class Late:
 async def late(page: Page, pattern: str, *, method: str = "GET") -> Late:
     held = Late(page, pattern, method)
     await page.route(pattern, held.take)
+    if page.url.startswith("http"):
+        await _requests_are_intercepted(page)
     return held
+
+
+async def _requests_are_intercepted(page: Page) -> None:
+    """Chromium tells a document that is loaded already by a message of its own; what it sends until that has come goes its way."""
+    is_intercepted = asyncio.Event()
+
+    async def note(route: Route) -> None:
+        is_intercepted.set()
+        await route.fulfill(status=204)
+
+    await page.route("**/livez?intercepted", note)
+    while not is_intercepted.is_set():
+        await page.evaluate("() => fetch('/livez?intercepted').catch(() => {})")
+    await page.unroute("**/livez?intercepted")
